@@ -111,7 +111,7 @@ impl<'a> ReplyWriter<'a> {
 
     /// An error: the whole line with its code, `ERR syntax error`. Line ends in it become blanks.
     pub fn error(&mut self, line: impl AsRef<[u8]>) {
-        self.line(b'-', line.as_ref().trim_ascii_end());
+        self.line(b'-', without_line_end(line.as_ref()));
     }
 
     /// An integer.
@@ -319,6 +319,12 @@ impl<'a> ReplyWriter<'a> {
         }
         self.out.extend_from_slice(b"\r\n");
     }
+}
+
+/// Blanks at the end of an error stay, as in Redis.
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let len = line.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    &line[..len]
 }
 
 #[cfg(test)]

@@ -121,20 +121,12 @@ impl RequestReader {
         if !self.progress.is_start() {
             return self.resume(request, limits, args);
         }
-        // A local, so that it lives in registers; only an unfinished request is stored.
-        let mut progress = Progress::default();
         let mark = args.len();
-        match progress.advance(request, limits, args) {
-            Ok(parsed @ Parsed::Request { .. }) => Ok(parsed),
-            Ok(parsed @ Parsed::Incomplete { .. }) => {
-                self.suspend(progress, mark, args);
-                Ok(parsed)
-            }
-            Err(error) => {
-                args.truncate(mark);
-                Err(error)
-            }
+        let progress = Progress::of_usual(request, limits, args);
+        if progress.is_whole() {
+            return Ok(Parsed::Request { len: progress.at });
         }
+        self.begin(progress, mark, request, limits, args)
     }
 
     /// Whether a part of a request has been read, so that the connection is in the middle of one.
@@ -142,11 +134,25 @@ impl RequestReader {
         !self.progress.is_start()
     }
 
-    #[cold]
-    fn suspend(&mut self, progress: Progress, mark: usize, args: &mut Vec<ArgRange>) {
-        self.progress = progress;
-        self.pending.extend_from_slice(&args[mark..]);
-        args.truncate(mark);
+    /// Cuts the rest of a request of which `progress` is made, with its arguments behind `mark`.
+    #[inline(never)]
+    fn begin(
+        &mut self,
+        mut progress: Progress,
+        mark: usize,
+        request: &mut [u8],
+        limits: &Limits,
+        args: &mut Vec<ArgRange>,
+    ) -> Result<Parsed, ProtocolError> {
+        let result = progress.advance(request, limits, args);
+        if let Ok(Parsed::Incomplete { .. }) = result {
+            self.progress = progress;
+            self.pending.extend_from_slice(&args[mark..]);
+        }
+        if !matches!(result, Ok(Parsed::Request { .. })) {
+            args.truncate(mark);
+        }
+        result
     }
 
     #[cold]
@@ -185,11 +191,44 @@ struct Progress {
 }
 
 impl Progress {
+    /// Cuts the arguments at the beginning of a request that are here and have headers of the usual form. What stopped
+    /// it is for [`advance`](Self::advance) to sort out.
+    #[inline]
+    fn of_usual(bytes: &[u8], limits: &Limits, args: &mut Vec<ArgRange>) -> Self {
+        let Some((count, mut at)) = usual_header(b'*', bytes) else { return Progress::default() };
+        if count > limits.max_args || !limits.authenticated {
+            return Progress::default();
+        }
+        let mut missing = count;
+        while missing > 0 {
+            let Some((len, header)) = usual_header(b'$', &bytes[at..]) else { break };
+            let end = at + header + len + 2;
+            if end > bytes.len().min(u32::MAX as usize) || len > limits.max_bulk_len {
+                break;
+            }
+            args.push(ArgRange { start: (at + header) as u32, len: len as u32 });
+            at = end;
+            missing -= 1;
+        }
+        Progress {
+            at,
+            missing,
+            #[cfg(test)]
+            steps: count - missing,
+            ..Progress::default()
+        }
+    }
+
     fn is_start(&self) -> bool {
         self.at == 0 && self.searched == 0
     }
 
+    /// Whether all arguments have been cut.
     #[inline]
+    fn is_whole(&self) -> bool {
+        self.missing == 0 && self.at > 0
+    }
+
     fn advance(
         &mut self,
         bytes: &mut [u8],
@@ -211,7 +250,6 @@ impl Progress {
         self.arguments(bytes, limits, args)
     }
 
-    #[inline]
     fn arguments(
         &mut self,
         bytes: &[u8],
@@ -247,18 +285,12 @@ impl Progress {
     }
 
     /// The number of arguments from the line `*<n>`; a negative one counts as none.
-    #[inline]
     fn count(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
-        let count = match self.short_number(bytes) {
-            Some(count) => count,
-            None => {
-                let Some(line) = self.line(bytes, limits, ProtocolError::MultibulkLineTooLong)? else {
-                    return Ok(None);
-                };
-                let number = parse_integer(&line[1..]).ok_or(ProtocolError::InvalidMultibulkLength)?;
-                usize::try_from(number).unwrap_or(0)
-            }
+        let Some(line) = self.line(bytes, limits, ProtocolError::MultibulkLineTooLong)? else {
+            return Ok(None);
         };
+        let number = parse_integer(&line[1..]).ok_or(ProtocolError::InvalidMultibulkLength)?;
+        let count = usize::try_from(number).unwrap_or(0);
         if count > limits.max_args {
             return Err(ProtocolError::InvalidMultibulkLength);
         }
@@ -269,11 +301,13 @@ impl Progress {
     }
 
     /// The length of an argument from the line `$<n>`.
-    #[inline]
     fn bulk_len(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, ProtocolError> {
-        let short = if bytes.get(self.at) == Some(&b'$') { self.short_number(bytes) } else { None };
-        let len = match short {
-            Some(len) => len,
+        let len = match usual_header(b'$', &bytes[self.at..]) {
+            Some((len, header)) => {
+                self.at += header;
+                self.searched = 0;
+                len
+            }
             None => {
                 let Some(line) = self.line(bytes, limits, ProtocolError::BulkLineTooLong)? else {
                     return Ok(None);
@@ -295,32 +329,7 @@ impl Progress {
         Ok(Some(len))
     }
 
-    /// The way of nearly every header: a type byte, a few digits and the line's end, all of them here.
-    /// `None` is everything else, for [`line`](Self::line) to sort out; then nothing has moved.
-    #[inline]
-    fn short_number(&mut self, bytes: &[u8]) -> Option<usize> {
-        const MOST_DIGITS: usize = 9;
-        let digits = bytes.get(self.at + 1..)?;
-        let mut number = 0;
-        for (len, &byte) in digits.iter().enumerate().take(MOST_DIGITS + 1) {
-            let digit = byte.wrapping_sub(b'0');
-            if digit <= 9 {
-                number = number * 10 + usize::from(digit);
-                continue;
-            }
-            let leading_zero = digits[0] == b'0' && len > 1;
-            if byte != b'\r' || len == 0 || leading_zero || digits.len() < len + 2 {
-                return None;
-            }
-            self.at += len + 3;
-            self.searched = 0;
-            return Some(number);
-        }
-        None
-    }
-
     /// The header line at `at`, without its end; then `at` is behind it. `None`: not all of it is here.
-    #[cold]
     fn line<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -369,6 +378,22 @@ impl Progress {
         self.searched = position.unwrap_or(rest.len());
         position
     }
+}
+
+/// The number in a header that is all here and has up to three digits, as nearly every one has, and the bytes that the
+/// header takes. `None` is everything else.
+#[inline]
+fn usual_header(kind: u8, bytes: &[u8]) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte - b'0');
+    let (first, header) = match *bytes {
+        [first, a @ b'0'..=b'9', b'\r', _, ..] => (first, (digit(a), 4)),
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] => (first, (digit(a) * 10 + digit(b), 5)),
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] => {
+            (first, (digit(a) * 100 + digit(b) * 10 + digit(c), 6))
+        }
+        _ => return None,
+    };
+    (first == kind).then_some(header)
 }
 
 #[cfg(test)]

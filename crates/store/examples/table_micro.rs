@@ -79,13 +79,14 @@ fn fill(keyspace: &Keyspace<()>, pass: &Shared<'_>, names: &[Name], value: &[u8]
 
 /// Does `work` for a batch of keys the way a worker does: hash and prefetch all, then execute all.
 fn in_batch(keyspace: &Keyspace<()>, pass: &Shared<'_>, batch: &[Name], mut work: impl FnMut(Key<'_>)) {
+    let prefetcher = keyspace.prefetcher(pass, 0);
     let mut hashes = [KeyHash(0); BATCH];
     for (hash, name) in hashes.iter_mut().zip(batch) {
         *hash = keyspace.key(name).hash;
-        keyspace.prefetch_bucket(pass, 0, *hash);
+        prefetcher.bucket(*hash);
     }
     for &hash in &hashes[..batch.len()] {
-        keyspace.prefetch_entry(pass, 0, hash);
+        prefetcher.entry(hash);
     }
     for (&hash, bytes) in hashes.iter().zip(batch) {
         work(Key { bytes, hash });

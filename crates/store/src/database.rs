@@ -19,7 +19,7 @@ use crate::shard::{Held, Shard};
 /// The keys of one database. Outside of the keyspace it is what a flush took out; dropping it frees the
 /// keys, which may take long and may be done on any thread.
 pub struct Database<A> {
-    shards: Box<[Shard<A>]>,
+    shards: Box<[Shard<A>; SHARDS]>,
     hasher: KeyHasher,
     capture: Arc<Capture>,
     /// The database's number when the last snapshot began.
@@ -31,7 +31,8 @@ pub struct Database<A> {
 impl<A: Default> Database<A> {
     fn new(hasher: KeyHasher, capture: Arc<Capture>, number: usize) -> Self {
         let captured = capture.number();
-        let shards = (0..SHARDS).map(|_| Shard::new(captured)).collect();
+        let shards: Box<[_]> = (0..SHARDS).map(|_| Shard::new(captured)).collect();
+        let shards = shards.try_into().ok().expect("there are so many");
         Self { shards, hasher, capture, origin: AtomicUsize::new(number), last_write: AtomicU64::new(0) }
     }
 }
@@ -44,7 +45,7 @@ impl<A> Database<A> {
 
     #[inline]
     pub(crate) fn shards(&self) -> &[Shard<A>] {
-        &self.shards
+        &*self.shards
     }
 
     #[inline]
@@ -86,6 +87,7 @@ impl<A> Database<A> {
 
     /// Calls `work` with one shard under its lock. The pass says that nobody owns all shards without
     /// locking them.
+    #[inline]
     pub(crate) fn with_shard<R>(
         &self,
         _pass: &impl Pass,
@@ -94,6 +96,7 @@ impl<A> Database<A> {
     ) -> R {
         struct Locked<'a, A>(&'a Shard<A>);
         impl<A> Drop for Locked<'_, A> {
+            #[inline]
             fn drop(&mut self) {
                 // SAFETY: it was locked when this was made, and `work` has returned or unwound.
                 unsafe { self.0.unlock() };
@@ -109,7 +112,7 @@ impl<A> Database<A> {
 
     /// Exchanges what is attached to the shards of two databases.
     fn swap_attachments(&self, other: &Self, _owner: &mut Exclusive) {
-        for (left, right) in self.shards.iter().zip(&other.shards) {
+        for (left, right) in self.shards.iter().zip(&*other.shards) {
             // SAFETY: the owner of the gate owns all shards, and the two are different.
             let (left, right) = unsafe { (left.held(&self.hasher), right.held(&other.hasher)) };
             std::mem::swap(&mut left.state.attachment, &mut right.state.attachment);

@@ -224,16 +224,21 @@ mod tests {
     #[test]
     fn a_claim_waits_for_those_inside_and_keeps_others_out() {
         let gate = Gate::new(2);
+        let left = AtomicBool::new(false);
         let inside = gate.enter(1);
         assert!(inside.is_some());
         std::thread::scope(|scope| {
-            let claimer = scope.spawn(|| gate.try_claim().is_some());
-            while !gate.is_claimed() {
+            let claimer = scope.spawn(|| {
+                let owner = gate.try_claim();
+                assert!(left.load(Ordering::Relaxed), "it owns the gate with somebody inside");
+                owner.is_some()
+            });
+            while !gate.is_claimed() && !claimer.is_finished() {
                 std::thread::yield_now();
             }
             assert!(gate.enter(0).is_none());
             assert!(gate.try_claim().is_none());
-            assert!(!claimer.is_finished());
+            left.store(true, Ordering::Relaxed);
             drop(inside);
             assert!(claimer.join().expect("the claimer does not panic"));
         });

@@ -103,7 +103,7 @@ impl<A: Default + Send> Keyspace<A> {
         shards.sort_unstable();
         shards.dedup();
         let database = self.database(pass, db);
-        Access::new(Locked::many(pass, database, shards), db, cx)
+        Access::new(Locked::many(pass, database, &shards), db, cx)
     }
 
     /// All shards of a database without locking any: who owns the gate owns them.
@@ -111,21 +111,10 @@ impl<A: Default + Send> Keyspace<A> {
         Access::new(Locked::all(owner, |owner| self.database(owner, db)), db, cx)
     }
 
-    /// Fetches the bucket of `hash` into the processor's cache. Takes no lock.
+    /// What fetches keys of database `db` into the processor's cache ahead of their use.
     #[inline]
-    pub fn prefetch_bucket(&self, pass: &impl Pass, db: usize, hash: KeyHash) {
-        if let Some(database) = self.existing(pass, db) {
-            database.shard(hash.shard()).prefetch_bucket(hash);
-        }
-    }
-
-    /// Fetches the entries that `hash` may stand for into the processor's cache. Takes the shard's lock
-    /// to find them; do it some time after [`Keyspace::prefetch_bucket`].
-    #[inline]
-    pub fn prefetch_entry(&self, pass: &impl Pass, db: usize, hash: KeyHash) {
-        if let Some(database) = self.existing(pass, db) {
-            database.with_shard(pass, hash.shard(), |held| held.prefetch_entries(hash));
-        }
+    pub fn prefetcher<'k, P: Pass>(&'k self, pass: &'k P, db: usize) -> Prefetcher<'k, A, P> {
+        Prefetcher { database: self.existing(pass, db), pass }
     }
 
     /// How many keys a database has, those included that are expired but not removed yet. Takes no
@@ -197,6 +186,38 @@ impl<A: Default + Send> Keyspace<A> {
     fn database<'k>(&'k self, pass: &'k impl Pass, db: usize) -> &'k Database<A> {
         self.gate.check(pass);
         self.slots[db].get_or_make(pass, &self.hasher, &self.capture, db)
+    }
+}
+
+/// Fetches keys of one database into the processor's cache: for a batch of commands all buckets first, then all
+/// entries, so that the waits for memory overlap.
+pub struct Prefetcher<'k, A, P> {
+    database: Option<&'k Database<A>>,
+    pass: &'k P,
+}
+
+impl<A: Default + Send, P: Pass> Prefetcher<'_, A, P> {
+    /// Fetches the bucket of `hash`. Takes no lock.
+    #[inline]
+    pub fn bucket(&self, hash: KeyHash) {
+        if let Some(database) = self.database {
+            database.shard(hash.shard()).prefetch_bucket(hash);
+        }
+    }
+
+    /// Fetches the entries that `hash` may stand for. Takes the shard's lock to find them; do it some time after
+    /// [`Prefetcher::bucket`].
+    #[inline]
+    pub fn entry(&self, hash: KeyHash) {
+        if let Some(database) = self.database {
+            database.with_shard(self.pass, hash.shard(), |held| held.prefetch_entries(hash));
+        }
+    }
+}
+
+impl<A, P> fmt::Debug for Prefetcher<'_, A, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prefetcher").field("database", &self.database).finish_non_exhaustive()
     }
 }
 

@@ -63,6 +63,6 @@ pub use database::Database;
 pub use entry::{EntryMut, EntryRef, Owned};
 pub use gate::{Exclusive, Gate, Pass, Shared};
 pub use key::{Key, KeyHash, SHARDS};
-pub use keyspace::{ExpireCursor, Keyspace, Pool, SliceReport};
+pub use keyspace::{ExpireCursor, Keyspace, Pool, Prefetcher, SliceReport};
 pub use recency::{AccessBits, Lfu, Stamp};
 pub use value::{Hash, List, Set, SortedSet, Value, ValueMut, ValueRef, ValueType};

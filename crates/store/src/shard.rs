@@ -10,7 +10,7 @@
 #![allow(unsafe_code)] // The state lies under a raw lock, whose holding the borrow checker cannot see.
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
@@ -46,8 +46,6 @@ pub(crate) struct State<A> {
     pub(crate) last_write: u64,
     /// Those of the entries that have an expiry.
     volatile: Table,
-    /// Cache lines of the entry that was inserted last: what a prefetch takes for usual here.
-    usual_lines: u8,
     /// What the server keeps here.
     pub(crate) attachment: A,
 }
@@ -61,6 +59,8 @@ struct Hint {
     mask: AtomicU32,
     len: AtomicU32,
     volatile_len: AtomicU32,
+    /// Cache lines of the entry that was inserted last: what a prefetch takes for usual here.
+    usual_lines: AtomicU8,
 }
 
 impl<A: Default> Shard<A> {
@@ -73,10 +73,11 @@ impl<A: Default> Shard<A> {
             mask: AtomicU32::new(mask),
             len: AtomicU32::new(0),
             volatile_len: AtomicU32::new(0),
+            usual_lines: AtomicU8::new(1),
         };
         let volatile = Table::new();
         let attachment = A::default();
-        let state = State { entries, captured, last_write: 0, volatile, usual_lines: 1, attachment };
+        let state = State { entries, captured, last_write: 0, volatile, attachment };
         Self { lock: RawMutex::INIT, hint, state: UnsafeCell::new(state) }
     }
 }
@@ -169,7 +170,7 @@ impl<'a, A> Held<'a, A> {
     /// Fetches the entries that `hash` may stand for into the cache.
     #[inline]
     pub(crate) fn prefetch_entries(&self, hash: KeyHash) {
-        self.state.entries.prefetch_entries(hash, self.state.usual_lines);
+        self.state.entries.prefetch_entries(hash, self.hint.usual_lines.load(Ordering::Relaxed));
     }
 
     /// The entries with an expiry.
@@ -301,7 +302,7 @@ impl<'a, A> Held<'a, A> {
     #[inline]
     fn note_size(&mut self, entry: &Owned) {
         let lines = entry.entry().allocated().div_ceil(CACHE_LINE);
-        self.state.usual_lines = lines.min(PREFETCHED_LINES_MAX) as u8;
+        self.hint.usual_lines.store(lines.min(PREFETCHED_LINES_MAX) as u8, Ordering::Relaxed);
     }
 
     /// Tells the main table that what was at `old` is at `new`.

@@ -59,11 +59,8 @@ fn what_resp2_lacks() {
 #[test]
 fn doubles_print_as_redis_prints_them() {
     assert_eq!(both(|r| r.double(3.0)), ["$1\r\n3\r\n", ",3\r\n"]);
-    assert_eq!(both(|r| r.double(3.1)), ["$18\r\n3.1000000000000001\r\n", ",3.1000000000000001\r\n"]);
-    assert_eq!(
-        both(|r| r.double(1e300)),
-        ["$23\r\n1.0000000000000001e+300\r\n", ",1.0000000000000001e+300\r\n"]
-    );
+    assert_eq!(both(|r| r.double(3.1)), ["$3\r\n3.1\r\n", ",3.1\r\n"]);
+    assert_eq!(both(|r| r.double(1e300)), ["$6\r\n1e+300\r\n", ",1e+300\r\n"]);
     assert_eq!(both(|r| r.double(f64::INFINITY)), ["$3\r\ninf\r\n", ",inf\r\n"]);
     assert_eq!(both(|r| r.double(f64::NEG_INFINITY)), ["$4\r\n-inf\r\n", ",-inf\r\n"]);
     assert_eq!(both(|r| r.double(f64::NAN)), ["$3\r\nnan\r\n", ",nan\r\n"]);

@@ -1,27 +1,22 @@
 //! The locks that an [`Access`](super::Access) holds.
 #![allow(unsafe_code)] // Which shards are locked is known only at run time.
 
-use smallvec::SmallVec;
-
 use crate::database::Database;
 use crate::gate::{Exclusive, Pass};
 use crate::key::KeyHash;
 use crate::shard::{Held, State};
 
-/// Stands for "not just one shard" in [`Locked::only`]; no shard has this number.
-const SEVERAL: usize = usize::MAX;
-
 /// Some shards of a database, locked; or all of them, owned through the gate. Dropping it unlocks.
 pub(crate) struct Locked<'k, A> {
     database: &'k Database<A>,
-    /// The shard that is locked if it is one; a hash of another is a mistake of the caller's.
-    only: usize,
-    several: Several,
+    shards: Shards,
 }
 
-enum Several {
+/// Which shards are locked; a hash of another is a mistake of the caller's.
+enum Shards {
+    One(usize),
     /// In ascending order, each once.
-    These(SmallVec<[u16; 8]>),
+    Several(Box<[u16]>),
     All,
 }
 
@@ -30,23 +25,23 @@ impl<'k, A> Locked<'k, A> {
     #[inline]
     pub(crate) fn one(_pass: &'k impl Pass, database: &'k Database<A>, shard: usize) -> Self {
         database.shard(shard).lock();
-        Self { database, only: shard, several: Several::These(SmallVec::new()) }
+        Self { database, shards: Shards::One(shard) }
     }
 
     /// Locks several shards, given in ascending order, each once.
-    pub(crate) fn many(pass: &'k impl Pass, database: &'k Database<A>, shards: SmallVec<[u16; 8]>) -> Self {
-        if let [shard] = shards[..] {
+    pub(crate) fn many(pass: &'k impl Pass, database: &'k Database<A>, shards: &[u16]) -> Self {
+        if let [shard] = *shards {
             return Self::one(pass, database, usize::from(shard));
         }
         debug_assert!(shards.is_sorted_by(|left, right| left < right), "the order keeps deadlocks out");
         shards.iter().for_each(|shard| database.shard(usize::from(*shard)).lock());
-        Self { database, only: SEVERAL, several: Several::These(shards) }
+        Self { database, shards: Shards::Several(shards.into()) }
     }
 
     /// All shards of the database that `find` gives, without locking: as long as they are used, their owner
     /// is borrowed mutably, and so can let nobody else in.
     pub(crate) fn all(owner: &'k mut Exclusive, find: impl FnOnce(&'k Exclusive) -> &'k Database<A>) -> Self {
-        Self { database: find(owner), only: SEVERAL, several: Several::All }
+        Self { database: find(owner), shards: Shards::All }
     }
 
     #[inline]
@@ -56,7 +51,7 @@ impl<'k, A> Locked<'k, A> {
 
     /// Whether this is all shards.
     pub(crate) fn is_all(&self) -> bool {
-        self.only == SEVERAL && matches!(self.several, Several::All)
+        matches!(self.shards, Shards::All)
     }
 
     /// The shard of `hash`.
@@ -93,31 +88,31 @@ impl<'k, A> Locked<'k, A> {
 
     #[inline]
     fn check(&self, shard: usize) {
-        if shard != self.only {
+        if !matches!(self.shards, Shards::One(only) if only == shard) {
             self.check_several(shard);
         }
     }
 
     #[inline(never)]
     fn check_several(&self, shard: usize) {
-        let locked = self.only == SEVERAL
-            && match &self.several {
-                Several::These(shards) => shards.binary_search(&(shard as u16)).is_ok(),
-                Several::All => true,
-            };
+        let locked = match &self.shards {
+            Shards::One(only) => *only == shard,
+            Shards::Several(shards) => shards.binary_search(&(shard as u16)).is_ok(),
+            Shards::All => true,
+        };
         assert!(locked, "the shard of this key is not among those locked for the command");
     }
 
     /// Calls `visit` for each of the shards.
     pub(crate) fn for_each(&mut self, mut visit: impl FnMut(Held<'_, A>)) {
-        match &self.several {
-            _ if self.only != SEVERAL => visit(self.shard(self.only)),
-            Several::These(shards) => {
+        match &self.shards {
+            &Shards::One(only) => visit(self.shard(only)),
+            Shards::Several(shards) => {
                 for shard in shards.clone() {
                     visit(self.shard(usize::from(shard)));
                 }
             }
-            Several::All => (0..self.database.shards().len()).for_each(|shard| visit(self.shard(shard))),
+            Shards::All => (0..self.database.shards().len()).for_each(|shard| visit(self.shard(shard))),
         }
     }
 }
@@ -128,12 +123,26 @@ impl<A> Locked<'_, A> {
     pub(crate) fn last_write(&self) -> u64 {
         let whole = self.database.last_write();
         let of = |shard: usize| self.peek(shard).last_write;
-        match &self.several {
-            _ if self.only != SEVERAL => whole.max(of(self.only)),
-            Several::These(shards) => {
+        match &self.shards {
+            &Shards::One(only) => whole.max(of(only)),
+            Shards::Several(shards) => {
                 shards.iter().fold(whole, |last, shard| last.max(of(usize::from(*shard))))
             }
-            Several::All => (0..self.database.shards().len()).fold(whole, |last, shard| last.max(of(shard))),
+            Shards::All => (0..self.database.shards().len()).fold(whole, |last, shard| last.max(of(shard))),
+        }
+    }
+}
+
+impl<A> Locked<'_, A> {
+    /// # Safety
+    /// None of the shards is used any more.
+    #[cold]
+    unsafe fn unlock_several(&self) {
+        if let Shards::Several(shards) = &self.shards {
+            for shard in shards {
+                // SAFETY: it was locked when this was made, and is not used any more.
+                unsafe { self.database.shard(usize::from(*shard)).unlock() };
+            }
         }
     }
 }
@@ -141,16 +150,11 @@ impl<A> Locked<'_, A> {
 impl<A> Drop for Locked<'_, A> {
     #[inline]
     fn drop(&mut self) {
-        if self.only != SEVERAL {
+        match self.shards {
             // SAFETY: it was locked when this was made, and is not used any more.
-            unsafe { self.database.shard(self.only).unlock() };
-            return;
-        }
-        if let Several::These(shards) = &self.several {
-            for shard in shards {
-                // SAFETY: as above.
-                unsafe { self.database.shard(usize::from(*shard)).unlock() };
-            }
+            Shards::One(only) => unsafe { self.database.shard(only).unlock() },
+            // SAFETY: they are not used any more.
+            _ => unsafe { self.unlock_several() },
         }
     }
 }

@@ -195,6 +195,11 @@ impl<'k, A: Default + Send> Access<'k, A> {
         std::mem::take(&mut self.expired)
     }
 
+    /// The keys that [`take_expired`](Self::take_expired) would give.
+    pub fn expired(&self) -> &[Owned] {
+        &self.expired
+    }
+
     /// Whether [`take_expired`](Self::take_expired) has something to give.
     #[inline]
     pub fn has_expired(&self) -> bool {

@@ -337,26 +337,20 @@ fn aborted_snapshots_leave_nothing_that_a_later_one_could_mistake() {
     let mut random = fastrand::Rng::with_seed(11);
     let mut world = World::new(ExpiryMode::Delete);
     (1..24).for_each(|key| world.set(key, 8, Expire::None));
-    for _ in 0..40 {
-        world.begin_snapshot();
-        for _ in 0..6 {
+    // Marks come round after eight snapshots: every number of aborted ones up to twice that is tried.
+    for aborted in 0..=16 {
+        for _ in 0..aborted {
+            world.begin_snapshot();
             world.set(random.u8(1..24), random.usize(..30), Expire::None);
             world.apply(&Step::Remove(random.u8(1..24)));
+            world.step_snapshot(random.usize(1..3));
+            world.running = None;
         }
-        world.step_snapshot(random.usize(1..8));
-        world.running = None;
         world.begin_snapshot();
-        // Every few rounds one is allowed to finish.
-        while random.u8(..12) != 0 && world.running.is_some() {
-            world.set(random.u8(1..24), random.usize(..30), Expire::None);
-            world.step_snapshot(random.usize(1..8));
+        while world.running.is_some() {
+            world.set(random.u8(1..24), random.usize(..30), Expire::Keep);
+            world.step_snapshot(random.usize(1..4));
         }
-        world.running = None;
-    }
-    world.begin_snapshot();
-    (1..24).for_each(|key| world.set(key, 9, Expire::Keep));
-    while world.running.is_some() {
-        world.step_snapshot(3);
     }
 }
 
@@ -423,7 +417,9 @@ fn attachments_and_offsets_belong_to_shards_and_stay() {
     drop(pass);
     let mut owner = keyspace.gate().try_claim().expect("nobody else is here");
     keyspace.swap(&mut owner, 0, 1);
+    *keyspace.lock_all(&mut owner, 1, context()).attachment(one) = 10;
     assert!(keyspace.flush(&mut owner, 1).is_some());
+    assert_eq!(*keyspace.lock_all(&mut owner, 1, context()).attachment(one), 10);
     {
         let mut access = keyspace.lock_all(&mut owner, 0, context());
         let mut sum = 0;

@@ -13,7 +13,7 @@
 //! chain is as short as it can be: a child holds at least two entries, and only the last bucket of a
 //! chain has empty slots.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr;
 
 use super::tags::{self, Slots, WIDTH};
@@ -24,7 +24,7 @@ pub(super) const SLOTS: usize = 7;
 const CHAIN_BYTE: usize = 7;
 const LAST: usize = SLOTS - 1;
 
-/// A bucket. All bytes zero are an empty one.
+/// A bucket.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Bucket {
@@ -118,8 +118,10 @@ pub(super) unsafe fn put(home: *mut Bucket, tag: u8, entry: EntryPtr) {
         }
         at = bucket.child().unwrap_or_else(|| {
             let child = allocate(1);
-            // SAFETY: `allocate` gave us an empty bucket of our own.
-            unsafe { (*child).fill(0, bucket.tag(LAST), bucket.entry(LAST)) };
+            let mut first = Bucket::EMPTY;
+            first.fill(0, bucket.tag(LAST), bucket.entry(LAST));
+            // SAFETY: `allocate` gave us the memory for a bucket.
+            unsafe { child.write(first) };
             bucket.set_child(child);
             child
         });
@@ -186,11 +188,12 @@ pub(super) unsafe fn empty(home: *mut Bucket) {
     }
 }
 
-/// `count` empty buckets in a row.
+/// Memory for `count` buckets in a row. They are nothing yet: each has to be written before it is used.
+/// To write all of them at once could take a millisecond.
 pub(super) fn allocate(count: usize) -> *mut Bucket {
     let layout = layout(count);
-    // SAFETY: the layout is not empty, since no caller wants no buckets; zero bytes are empty buckets.
-    let memory = unsafe { alloc_zeroed(layout) };
+    // SAFETY: the layout is not empty, since no caller wants no buckets.
+    let memory = unsafe { alloc(layout) };
     if memory.is_null() {
         handle_alloc_error(layout);
     }

@@ -41,7 +41,8 @@ const MAX_BUCKETS: u32 = 1 << 31;
 
 /// A table. See the [module](self).
 pub(crate) struct Table {
-    /// The array that entries are moved to; [`NONE`] if there is none yet.
+    /// The array that entries are moved to; [`NONE`] if there is none yet. While there is an old array,
+    /// only those buckets are written yet that correspond to moved ones: see [`Table::is_written`].
     main: *mut Bucket,
     /// The array that entries are moved from; null if they are not being moved.
     old: *mut Bucket,
@@ -214,6 +215,25 @@ impl Table {
         }
         self.main = bucket::allocate(buckets as usize);
         self.main_mask = buckets - 1;
+        if self.old.is_null() {
+            self.write_empty(0..buckets);
+        }
+    }
+
+    /// Whether a bucket of the main array has been written: all have, unless entries are being moved
+    /// there and none of those that belong in this bucket were.
+    #[inline]
+    fn is_written(&self, index: u32) -> bool {
+        self.old.is_null() || index & self.old_mask < self.moved
+    }
+
+    /// Writes buckets of the main array for the first time.
+    fn write_empty(&mut self, indices: impl Iterator<Item = u32>) {
+        for index in indices {
+            debug_assert!(index <= self.main_mask);
+            // SAFETY: the callers' indices are within the array, and the buckets not in use yet.
+            unsafe { self.main.add(index as usize).write(Bucket::EMPTY) };
+        }
     }
 
     /// Goes on moving, if the table is being resized.
@@ -235,6 +255,8 @@ impl Table {
             }
         }
         for index in self.moved..end {
+            // None if the array shrinks and this bucket joins one that has been written.
+            self.write_empty((index..=self.main_mask).step_by(self.old_mask as usize + 1));
             let (main, mask) = (self.main, self.main_mask);
             self.each_in(index, |tag, entry| {
                 // SAFETY: entries live as long as they are in the table.
@@ -259,12 +281,13 @@ impl Table {
         unsafe { each_in_chain(home, &mut visit) };
     }
 
-    /// Calls `visit` for each bucket of both arrays.
+    /// Calls `visit` for each bucket of both arrays that is in use.
     fn each_home(&self, mut visit: impl FnMut(*mut Bucket)) {
         // SAFETY: the masks keep the indices within the arrays.
         unsafe {
             if !self.is_unallocated() {
-                (0..=self.main_mask).for_each(|index| visit(self.main.add(index as usize)));
+                let written = (0..=self.main_mask).filter(|index| self.is_written(*index));
+                written.for_each(|index| visit(self.main.add(index as usize)));
             }
             if !self.old.is_null() {
                 (self.moved..=self.old_mask).for_each(|index| visit(self.old.add(index as usize)));

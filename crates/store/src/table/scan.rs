@@ -1,12 +1,12 @@
 //! Walking a table piece by piece, and picking from it at random.
 
 use super::bucket::{Bucket, SLOTS};
-use super::{Table, each_in_chain};
+use super::{NONE, Table, each_in_chain};
 use crate::entry::EntryPtr;
 use crate::recency::mix;
 
-/// How often [`Table::pick`] tries its luck: with a table at a tenth of its load or better, it fails all
-/// of them less than once in a thousand times, and then picks a little less evenly.
+/// How often [`Table::pick`] tries its luck. A table at rest has at least one entry a bucket, and then all
+/// tries fail once in a hundred times; the choice is a little less even then.
 const TRIES: u64 = 64;
 
 impl Table {
@@ -35,8 +35,13 @@ impl Table {
     }
 
     fn visit_bucket(&self, (array, mask): (*mut Bucket, u64), cursor: u64, visit: &mut dyn FnMut(EntryPtr)) {
-        // SAFETY: the mask keeps the index within the array, whose chains are ours; we are borrowed.
-        unsafe { each_in_chain(array.add((cursor & mask) as usize), &mut |_, entry| visit(entry)) };
+        let index = cursor & mask;
+        if array == self.main && !self.is_written(index as u32) {
+            return;
+        }
+        // SAFETY: the mask keeps the index within the array, whose written buckets are chains of ours; we
+        // are borrowed.
+        unsafe { each_in_chain(array.add(index as usize), &mut |_, entry| visit(entry)) };
     }
 
     /// An entry chosen by a random number, each about equally likely; `None` if there are none.
@@ -64,8 +69,12 @@ impl Table {
     fn chain(&self, index: u64) -> Chain<'_> {
         let buckets = u64::from(self.main_mask) + 1;
         let (array, index) = if index < buckets { (self.main, index) } else { (self.old, index - buckets) };
-        // SAFETY: the callers' indices are within the two arrays; we are borrowed.
-        let home = unsafe { &*array.add(index as usize) };
+        let home = if array == self.main && !self.is_written(index as u32) {
+            &NONE.0
+        } else {
+            // SAFETY: the callers' indices are within the two arrays; we are borrowed.
+            unsafe { &*array.add(index as usize) }
+        };
         Chain { bucket: home, slots: home.occupied() }
     }
 }

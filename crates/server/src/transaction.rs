@@ -1,0 +1,22 @@
+//! MULTI: what is queued until EXEC.
+
+use crate::commands::{Command, OwnedArgs};
+
+/// The commands queued since MULTI.
+#[derive(Default)]
+pub struct Transaction {
+    /// In order.
+    pub queue: Vec<(&'static Command, OwnedArgs)>,
+    /// Whether a command was refused when it was queued: EXEC then executes none.
+    pub failed: bool,
+    /// Bytes that the queue keeps.
+    pub memory: usize,
+}
+
+impl Transaction {
+    /// Queues a command.
+    pub fn push(&mut self, command: &'static Command, args: OwnedArgs) {
+        self.memory += args.memory();
+        self.queue.push((command, args));
+    }
+}
