@@ -78,8 +78,8 @@ pub struct Health {
     pub masters: Vec<NodeIndex>,
     /// Replicas of the agreed primary that hold all it has.
     pub in_sync: usize,
-    /// Sentinels that know both others and both replicas.
-    pub informedsentinels: usize,
+    /// Sentinels that know both others and both replicas, and could replace the primary.
+    pub informed_sentinels: usize,
 }
 
 impl Health {
@@ -154,7 +154,7 @@ impl<'a> Cluster<'a> {
             self.expect_all_alive()?;
             let health = self.health().await;
             if health.is_settled()
-                && health.informedsentinels == SIZE
+                && health.informed_sentinels == SIZE
                 && self.accepts_writes(health.masters[0]).await
             {
                 return Ok(());
@@ -208,7 +208,7 @@ impl<'a> Cluster<'a> {
             health.in_sync = self.replicas_in_sync(primary).await;
         }
         for sentinel in self.hosts.sentinel_addresses() {
-            health.informedsentinels += usize::from(is_informed(sentinel).await.unwrap_or(false));
+            health.informed_sentinels += usize::from(is_informed(sentinel).await.unwrap_or(false));
         }
         health
     }
@@ -295,5 +295,7 @@ async fn is_informed(sentinel: SocketAddr) -> Result<bool> {
         pairs.iter().find(|(key, _)| key.as_str() == Some(name)).and_then(|(_, value)| value.as_int())
     };
     let others = (SIZE - 1) as i64;
+    // An error while nobody could lead a failover: a group of sentinels takes some seconds to find itself.
+    link.ask(&["SENTINEL", "CKQUORUM", MASTER_NAME]).await?;
     Ok(number("num-other-sentinels") == Some(others) && number("num-slaves") == Some(others))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{shell, tidy};
+use crate::{shell, test, tidy};
 
 /// A step's name and what it runs.
 type Step = (&'static str, fn() -> Result<()>);
@@ -15,9 +15,9 @@ const STEPS: &[Step] = &[
     ("tidy", || tidy::run(&shell::root())),
     ("deny", deny),
     ("clippy", clippy),
-    ("build", build),
-    ("tests", tests),
-    ("doctests", doctests),
+    ("build", test::build),
+    ("tests", test::tests),
+    ("doctests", test::doctests),
     ("doc", doc),
     ("faults", faults),
 ];
@@ -60,21 +60,6 @@ fn fmt() -> Result<()> {
 
 fn clippy() -> Result<()> {
     shell::run(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
-}
-
-fn build() -> Result<()> {
-    shell::run(shell::cargo().args(["build", "--workspace", "--all-targets"]))
-}
-
-fn tests() -> Result<()> {
-    if shell::succeeds(shell::cargo().args(["nextest", "--version"])) {
-        return shell::run(shell::cargo().args(["nextest", "run", "--workspace"]));
-    }
-    shell::run(shell::cargo().args(["test", "--workspace", "--all-targets"]))
-}
-
-fn doctests() -> Result<()> {
-    shell::run(shell::cargo().args(["test", "--workspace", "--doc"]))
 }
 
 fn doc() -> Result<()> {

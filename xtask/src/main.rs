@@ -8,6 +8,7 @@ mod ci;
 mod failover;
 mod setup;
 mod shell;
+mod test;
 mod tidy;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Task {
     Bench(bench::BenchArgs),
     /// Compare failovers of Redkeep and of Redis with Redis Sentinel: what is lost, how long it takes.
     FailoverBench(failover::FailoverArgs),
+    /// All tests; says what is left out because a program is missing.
+    Test,
     /// All checks of a merge, in order.
     Ci,
     /// Licences, sources and bans of all dependencies, by cargo-deny.
@@ -61,6 +64,7 @@ fn perform(task: Task) -> Result<()> {
         Task::Tidy => tidy::run(&shell::root()),
         Task::Bench(args) => bench::run(args),
         Task::FailoverBench(args) => failover::run(&args),
+        Task::Test => test::run(),
         Task::Ci => ci::run(),
         Task::Deny => ci::deny(),
         Task::Setup => setup::run(),

@@ -50,6 +50,17 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// What the tests need beside Rust and what is not there.
+pub(crate) fn missing_for_tests() -> Vec<&'static str> {
+    let programs = ["redis-server", "redis-cli", "redis-benchmark"];
+    let mut missing: Vec<_> =
+        programs.into_iter().filter(|name| shell::find_program(name).is_none()).collect();
+    if !importable("redis") {
+        missing.push("Python's redis");
+    }
+    missing
+}
+
 /// The commands that would install what is not there.
 fn missing() -> Vec<Vec<String>> {
     let mut packages: Vec<&str> = PROGRAMS

@@ -67,7 +67,7 @@ enum Other {
 /// Runs the comparison, prints it as Markdown and stores it as JSON in `bench/results/`.
 pub(crate) fn run(mut args: BenchArgs) -> Result<()> {
     if let Some(Other::Micro) = args.other {
-        let micro = ["run", "--release", "-p", "redkeep-server", "--example", "micro"];
+        let micro = ["run", "--release", "-p", "redkeep", "--features", "jemalloc", "--example", "micro"];
         return shell::run(shell::cargo().args(micro));
     }
     if args.quick {
