@@ -92,6 +92,19 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }
 
+    /// SIGSTOP, and waits until each of its threads has stopped.
+    #[track_caller]
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+        wait_until("all threads have stopped", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+            let stats = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("stat")));
+            let state = |stat: &String| stat.rsplit(") ").next().and_then(|fields| fields.chars().next());
+            let states: Vec<_> = stats.flatten().map(|stat| state(&stat)).collect();
+            if states.iter().all(|state| *state == Some('T')) { Ok(()) } else { Err(states) }
+        });
+    }
+
     /// SIGTERM, and waits until it has ended.
     #[track_caller]
     pub fn terminate(&mut self) -> ExitStatus {

@@ -183,7 +183,7 @@ fn exit_codes_for_health_checks() {
     let address = format!("127.0.0.1:{}", server.port());
     let (status, printed) = run(Command::new(redkeep()).args(["ping", &address]));
     assert_eq!((status.code(), printed.as_str()), (Some(0), "PONG\n"));
-    server.process.signal(rustix::process::Signal::STOP);
+    server.process.pause();
     let (status, _) = run(Command::new(redkeep()).args(["ping", &address, "--timeout", "0.2"]));
     assert_eq!(status.code(), Some(1));
 }

@@ -180,7 +180,7 @@ fn writes_that_wait_for_replicas() {
     wire.send("SET k 1\r\nWAIT 1 10000\r\nWAIT 2 100\r\n");
     wire.expect("+OK\r\n:1\r\n:1\r\n");
 
-    replica.process.signal(Signal::STOP);
+    replica.process.pause();
     wire.send("SET k 2\r\nWAIT 1 200\r\n");
     wire.expect("+OK\r\n:0\r\n");
     // A replica that says nothing for longer than the maximum lag is not good.

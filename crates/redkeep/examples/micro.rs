@@ -85,8 +85,7 @@ fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse::<usize>().ok());
     let keys = numbers.next().unwrap_or(1_000_000);
     let operations = numbers.next().unwrap_or(4_000_000);
-    let mut settings = Settings::default();
-    settings.io_threads = 1;
+    let settings = Settings { io_threads: 1, ..Settings::default() };
     let engine = Engine::new(settings, None, 0, &Host::default());
     let client = Client::new(1, String::new(), String::new(), Instant::now());
     let mut bench = Bench {

@@ -7,6 +7,9 @@
 //! thread takes and another gives back makes single counters drift apart, their sum stays true.
 #![allow(unsafe_code)] // A global allocator is unsafe to implement; this one passes every call on.
 
+#[cfg(feature = "jemalloc")]
+mod jemalloc;
+
 use std::{
     alloc::{GlobalAlloc, Layout},
     cell::Cell,
@@ -55,6 +58,15 @@ pub(crate) fn used() -> usize {
     let sum = COUNTERS.iter().fold(0isize, |sum, counter| sum.wrapping_add(counter.0.load(Relaxed)));
     // A thread may have given back what another has taken but is only now counting.
     usize::try_from(sum).unwrap_or(0)
+}
+
+/// Has memory that is not needed any more given back to the kernel without anybody allocating. To be called once the process
+/// forks no more.
+pub(crate) fn release_in_background() {
+    #[cfg(feature = "jemalloc")]
+    if let Err(error) = jemalloc::release_in_background() {
+        tracing::warn!("memory that was freed may stay with the process: {error}");
+    }
 }
 
 #[inline]

@@ -31,6 +31,7 @@ pub(crate) fn run(args: &[OsString], primary: Option<&Address>, logging: &Loggin
     let process_settings = process_settings(&settings);
     // Held until the end, which removes it.
     let _pidfile = process::enter(&process_settings, logging)?;
+    memory::release_in_background();
     tracing::warn!("Configuration loaded");
 
     let port = settings.port;

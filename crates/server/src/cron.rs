@@ -140,7 +140,7 @@ impl Cron {
 
     fn save_if_due(&self, settings: &Settings) {
         let persistence = &self.engine.persistence;
-        if persistence.is_saving() {
+        if persistence.is_writing() {
             return;
         }
         if persistence.take_schedule() || persist::is_save_due(&self.engine, settings) {

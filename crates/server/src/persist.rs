@@ -29,8 +29,13 @@ pub fn path_of(settings: &Settings) -> PathBuf {
 }
 
 impl Persistence {
-    /// Whether a snapshot is being written.
+    /// Whether a snapshot is being written, or is about to be.
     pub fn is_saving(&self) -> bool {
+        self.is_writing() || self.scheduled.load(Ordering::Acquire)
+    }
+
+    /// Whether a snapshot is being written.
+    pub(crate) fn is_writing(&self) -> bool {
         self.saving.load(Ordering::Acquire)
     }
 

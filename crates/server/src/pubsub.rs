@@ -85,8 +85,8 @@ impl PubSub {
     /// The channels with subscribers whose names match `pattern`, if given.
     pub fn channels(&self, pattern: Option<&[u8]>) -> Vec<Box<[u8]>> {
         let tables = self.tables.read();
-        let wanted = |name: &&Box<[u8]>| pattern.is_none_or(|pattern| glob::matches(pattern, name));
-        tables.channels.keys().filter(wanted).cloned().collect()
+        let wanted = |name: &[u8]| pattern.is_none_or(|pattern| glob::matches(pattern, name));
+        tables.channels.keys().filter(|name| wanted(name)).cloned().collect()
     }
 
     /// How many subscribe to `channel` by its name.

@@ -240,9 +240,6 @@ fn command_list(cx: &mut Sessional<'_>, args: Args<'_>) -> CommandResult {
             std::iter::once(command).chain(&command.subcommands).filter(|c| wanted(c)).map(|c| c.full_name),
         );
     }
-    if args.len() == 2 {
-        names.retain(|name| !name.contains('|'));
-    }
     cx.reply.array(names.len());
     names.iter().for_each(|name| cx.reply.bulk_str(name));
     Ok(Outcome::Unchanged)

@@ -12,18 +12,8 @@ use crate::repl::monotonic_ms;
 use redkeep_resp::REDIS_VERSION;
 
 /// The sections that `INFO` shows when none is named, in order.
-const DEFAULT: &[&str] = &[
-    "server",
-    "clients",
-    "memory",
-    "persistence",
-    "stats",
-    "replication",
-    "cpu",
-    "errorstats",
-    "cluster",
-    "keyspace",
-];
+const DEFAULT: &[&str] =
+    &["server", "clients", "memory", "persistence", "stats", "replication", "cpu", "cluster", "keyspace"];
 
 /// Sections that are shown only when they are named, or with `all`.
 const FURTHER: &[&str] = &["commandstats"];

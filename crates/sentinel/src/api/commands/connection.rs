@@ -1,12 +1,9 @@
 //! PING, AUTH, HELLO, ROLE, QUIT, RESET, SHUTDOWN: the connection itself.
 
-use redkeep_resp::{Protocol, ReplyWriter};
+use redkeep_resp::{Protocol, REDIS_VERSION, ReplyWriter};
 
 use super::{Call, CommandSpec, Flag, Outcome};
 use crate::api::pending::Work;
-
-/// The version of Redis whose behaviour is spoken.
-pub(in crate::api) const REDIS_VERSION: &str = "7.0.15";
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec::new("ping", -1, &[Flag::Fast, Flag::Subscriber], "Ping the server", ping),

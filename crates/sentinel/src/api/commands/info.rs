@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::connection::REDIS_VERSION;
+use redkeep_resp::REDIS_VERSION;
+
 use super::group::role_word;
 use super::query::master_lines;
 use super::{Call, CommandSpec, Outcome};
