@@ -4,6 +4,7 @@
 //! median batch, which does not see when another process had the processor, so that repeats agree within a few percent
 //! even on a busy machine: this is the check before and after a change of the hot path.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use redkeep_resp::RequestReader;
@@ -21,6 +22,7 @@ const BATCH: usize = 64;
 const REPEATS: usize = 5;
 
 struct Bench {
+    engine: Arc<Engine>,
     executor: Executor,
     session: Session,
     reader: RequestReader,
@@ -63,8 +65,9 @@ impl Bench {
             }
             self.output.clear();
             let started = Instant::now();
+            let (session, reader) = (&mut self.session, &mut self.reader);
             let progress =
-                self.executor.run(&mut self.session, &mut self.reader, &mut self.input, &mut self.output);
+                self.executor.run(&self.engine, session, reader, &mut self.input, &mut self.output);
             times.push(started.elapsed().as_nanos() as f64 / BATCH as f64);
             assert_eq!(progress.consumed, self.input.len());
         }
@@ -89,7 +92,8 @@ fn main() {
     let engine = Engine::new(settings, None, 0, &Host::default());
     let client = Client::new(1, String::new(), String::new(), Instant::now());
     let mut bench = Bench {
-        executor: Executor::new(engine, 0),
+        executor: Executor::new(engine.clone(), 0),
+        engine,
         session: Session::new(client, Origin::Client, true),
         reader: RequestReader::default(),
         random: fastrand::Rng::with_seed(1),

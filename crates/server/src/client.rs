@@ -11,6 +11,7 @@ use std::time::Instant;
 use atomic_waker::AtomicWaker;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
+use redkeep_replication::ReplOffset;
 use redkeep_resp::Protocol;
 
 use crate::config::OutputLimit;
@@ -60,6 +61,8 @@ pub struct Client {
     resp3: AtomicBool,
     blocked: AtomicBool,
     closing: AtomicBool,
+    /// How far the log reached with its last write.
+    pub written_up_to: Arc<WrittenUpTo>,
     has_mail: AtomicBool,
     mailbox: Mutex<Mailbox>,
     waker: AtomicWaker,
@@ -96,10 +99,17 @@ impl Client {
             resp3: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            written_up_to: Arc::default(),
             has_mail: AtomicBool::new(false),
             mailbox: Mutex::default(),
             waker: AtomicWaker::new(),
         })
+    }
+
+    /// Says that it sent a request, or got a late reply, at `now`.
+    pub(crate) fn note_use(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.created).as_millis() as u64;
+        self.last_active_ms.store(since, Ordering::Relaxed);
     }
 
     /// What kind of client it is.
@@ -193,6 +203,24 @@ impl Client {
         }
         self.waker.register(cx.waker());
         if ready() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// How far the log reached with a connection's last write; 0 if it has written nothing in the present role of the
+/// server. Both its connection and a change of role set it, inside the gate, which is what orders them.
+#[derive(Debug, Default)]
+pub struct WrittenUpTo(AtomicU64);
+
+impl WrittenUpTo {
+    /// The offset.
+    pub fn get(&self) -> ReplOffset {
+        ReplOffset(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Takes another offset.
+    #[inline]
+    pub fn set(&self, offset: ReplOffset) {
+        self.0.store(offset.0, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,7 @@ use redkeep_store::{AccessContext, ExpireCursor, ExpiryMode, Stamp};
 use crate::client::ClientKind;
 use crate::config::Settings;
 use crate::dispatch::deletion;
-use crate::engine::{Background, Engine};
+use crate::engine::{Background, Engine, policy};
 use crate::notify;
 use crate::persist;
 use crate::repl::monotonic_ms;
@@ -93,7 +93,7 @@ impl Cron {
                 stats.expired.add(1);
                 stats.dirty.add(1);
                 let key = engine.keyspace.key(owned.key());
-                access.attachment(key).touch(key.bytes);
+                access.attachment(key).touch_expired(key.bytes);
                 if engine.log.is_active() {
                     engine.log.append(slot, db, &deletion(key.bytes));
                 }
@@ -140,7 +140,8 @@ impl Cron {
 
     fn save_if_due(&self, settings: &Settings) {
         let persistence = &self.engine.persistence;
-        if persistence.is_writing() {
+        let loading = self.engine.policy.load(Ordering::Acquire) & policy::LOADING != 0;
+        if persistence.is_writing() || loading {
             return;
         }
         if persistence.take_schedule() || persist::is_save_due(&self.engine, settings) {

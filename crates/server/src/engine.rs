@@ -36,7 +36,13 @@ pub mod policy {
     pub const NO_REPLICAS: u32 = 1 << 4;
     /// This server follows another: what clients change is not logged, and keys expire when the primary says so.
     pub const REPLICA: u32 = 1 << 5;
+    /// The server is about to end: writes of clients wait, so that none is acknowledged that would be lost.
+    pub const SHUTTING_DOWN: u32 = 1 << 6;
 }
+
+/// The reply to those who waited for acknowledgements of another role's history.
+const ROLE_CHANGED: &str =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 /// Users of the gate and of the log that are no workers; each has a slot after those of the workers.
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +124,8 @@ pub struct Engine {
     pub shutdown: Shutdown,
     /// Woken when the gate is released.
     pub gate_released: Notify,
+    /// Woken when clients may write again.
+    pub writes_resumed: Notify,
     /// Bits of [`policy`].
     pub policy: AtomicU32,
     /// 40 random hexadecimal digits, new at each start.
@@ -150,6 +158,7 @@ impl Engine {
             stats: Stats::new(slots),
             shutdown: Shutdown::default(),
             gate_released: Notify::new(),
+            writes_resumed: Notify::new(),
             policy: AtomicU32::new(0),
             run_id: (0..40).map(|_| fastrand::digit(16)).collect(),
             started: Instant::now(),
@@ -195,6 +204,19 @@ impl Engine {
         }
     }
 
+    /// Waits until clients may write: for ever, if the server ends.
+    pub async fn wait_for_writes(&self) {
+        loop {
+            let resumed = self.writes_resumed.notified();
+            tokio::pin!(resumed);
+            resumed.as_mut().enable();
+            if self.policy.load(Ordering::Acquire) & policy::SHUTTING_DOWN == 0 {
+                return;
+            }
+            resumed.await;
+        }
+    }
+
     /// Enters the gate, waiting while it is claimed.
     pub async fn enter(&self, slot: usize) -> Shared<'_> {
         loop {
@@ -224,18 +246,27 @@ impl Engine {
     /// Waits for what suspended a connection; the reply that it then gets.
     pub async fn wait_out(self: &Arc<Self>, suspension: Suspension) -> SuspendedReply {
         match suspension {
-            Suspension::Replicas { count, offset, timeout_ms } => {
-                SuspendedReply::Integer(self.replication.wait(count, offset, timeout_ms).await as i64)
+            Suspension::Replicas { count, offset, epoch, timeout_ms } => {
+                match self.replication.wait(count, offset, epoch, timeout_ms).await {
+                    Some(have) => SuspendedReply::Integer(have as i64),
+                    None => SuspendedReply::Error(ROLE_CHANGED.into()),
+                }
             }
-            Suspension::Save => match persist::save(self).await {
-                Ok(()) => SuspendedReply::Ok,
-                Err(error) => SuspendedReply::Error(format!("ERR {error}")),
-            },
+            // What a client began goes on when it disconnects; so the next two are tasks of their own.
+            Suspension::Save => {
+                let engine = self.clone();
+                match tokio::spawn(async move { persist::save(&engine).await }).await {
+                    Ok(Ok(())) => SuspendedReply::Ok,
+                    Ok(Err(error)) => SuspendedReply::Error(format!("ERR {error}")),
+                    Err(error) => SuspendedReply::Error(format!("ERR {error}")),
+                }
+            }
             Suspension::Shutdown { save, now, force } => {
-                match shutdown::prepare(self, save, now, force).await {
+                let engine = self.clone();
+                match tokio::spawn(async move { shutdown::prepare(&engine, save, now, force).await }).await {
                     // The process ends before the reply could be sent, and Redis sends none.
-                    Ok(()) => std::future::pending().await,
-                    Err(_) => SuspendedReply::Error("ERR Errors trying to SHUTDOWN. Check logs.".into()),
+                    Ok(Ok(())) => std::future::pending().await,
+                    _ => SuspendedReply::Error("ERR Errors trying to SHUTDOWN. Check logs.".into()),
                 }
             }
         }

@@ -66,6 +66,8 @@ errors! {
     OOM = "OOM command not allowed when used memory > 'maxmemory'.";
     /// Fewer good replicas than `min-replicas-to-write`.
     NO_REPLICAS = "NOREPLICAS Not enough good replicas to write.";
+    /// A command that cannot be part of a transaction.
+    NOT_IN_TRANSACTION = "ERR Command not allowed inside a transaction";
     /// EXEC of a transaction in which a command was refused.
     EXEC_ABORT = "EXECABORT Transaction discarded because of previous errors.";
     /// An expiry that is no positive number of milliseconds in range.
@@ -91,6 +93,12 @@ impl CommandError {
     /// The arity is wrong; `name` is the full name (`set`, `client|kill`).
     pub fn wrong_arity(name: &str) -> Self {
         CommandError(format!("ERR wrong number of arguments for '{name}' command").into())
+    }
+
+    /// EXEC was refused, and its transaction is gone; `why` without its code where that is `ERR`.
+    pub fn exec_refused(why: &CommandError) -> Self {
+        let why = why.line().strip_prefix("ERR ").unwrap_or(why.line());
+        CommandError(format!("EXECABORT Transaction discarded because of: {why}").into())
     }
 
     /// The expire time of `command` is not one that can be stored.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redkeep_rdb::{Item, Limits, Loaded, Reader};
 use redkeep_replication::{ReplId, ReplOffset};
@@ -35,6 +36,19 @@ pub struct Report {
 /// When the file cannot be read, is damaged, or holds what this version cannot hold. What was loaded before the
 /// fault stays.
 pub(crate) fn load_file(engine: &Engine, path: &Path, keep_expired: bool) -> Result<Report, ServerError> {
+    load_unless(engine, path, keep_expired, &AtomicBool::new(false))
+}
+
+/// [`load_file`], which breaks off when `stopped` becomes true.
+///
+/// # Errors
+/// Those of [`load_file`], and when it was stopped. What was loaded before stays.
+pub(crate) fn load_unless(
+    engine: &Engine,
+    path: &Path,
+    keep_expired: bool,
+    stopped: &AtomicBool,
+) -> Result<Report, ServerError> {
     let shown = path.display().to_string();
     let unreadable = |source| ServerError::File { path: shown.clone(), source };
     let damaged = |reason: String| ServerError::Data { path: shown.clone(), reason };
@@ -50,6 +64,9 @@ pub(crate) fn load_file(engine: &Engine, path: &Path, keep_expired: bool) -> Res
         Loader { engine, db: 0, keep_expired, report: Report::default(), id: None, offset: None };
     let mut piece = vec![0; PIECE];
     while !reader.is_done() {
+        if stopped.load(Ordering::Relaxed) {
+            return Err(damaged("loading was stopped".into()));
+        }
         let n = file.read(&mut piece).map_err(unreadable)?;
         if n == 0 {
             break;
@@ -83,13 +100,8 @@ impl Loader<'_> {
         let now_ms = Engine::now_ms();
         while let Some(item) = reader.next().map_err(|error| error.to_string())? {
             match item {
-                Item::Aux { key, value } => self.note(&key, &value),
-                Item::SelectDb(db) => {
-                    let databases = self.engine.keyspace.databases();
-                    self.db = usize::try_from(db).ok().filter(|db| *db < databases).ok_or_else(|| {
-                        format!("it has keys in database {db}, and this server is configured for {databases}")
-                    })?;
-                }
+                Item::Aux { key, value } => self.note(&key, &value)?,
+                Item::SelectDb(db) => self.db = self.database(db)?,
                 Item::Entry(entry) => self.insert(entry, Hold::Shared(&pass), now_ms),
                 Item::Function(_) => {
                     return Err("it holds functions, which this version does not have".into());
@@ -100,19 +112,26 @@ impl Loader<'_> {
         Ok(())
     }
 
-    fn note(&mut self, key: &[u8], value: &[u8]) {
+    fn database(&self, db: u64) -> Result<usize, String> {
+        let databases = self.engine.keyspace.databases();
+        let known = usize::try_from(db).ok().filter(|db| *db < databases);
+        known.ok_or_else(|| format!("it uses database {db}, and this server is configured for {databases}"))
+    }
+
+    fn note(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match key {
             b"repl-id" => self.id = ReplId::parse(value),
             b"repl-stream-db" => {
                 // -1 says that the stream selects one before it writes.
-                self.report.stream_db =
-                    std::str::from_utf8(value).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+                let db = std::str::from_utf8(value).ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+                self.report.stream_db = self.database(db)?;
             }
             b"repl-offset" => {
                 self.offset = std::str::from_utf8(value).ok().and_then(|n| n.parse().ok()).map(ReplOffset);
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn insert(&mut self, entry: redkeep_rdb::Entry<'_>, hold: Hold<'_>, now_ms: u64) {

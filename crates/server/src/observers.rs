@@ -31,9 +31,18 @@ pub struct WatchedKey {
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
+    /// Whether it was there, but expired, when WATCH was called: that it goes then is no change.
+    pub was_expired: bool,
 }
 
-type Watchers = HashMap<Box<[u8]>, Vec<Arc<WatchFlag>>, foldhash::fast::RandomState>;
+/// Who watches a key.
+struct Watcher {
+    flag: Arc<WatchFlag>,
+    /// Whether the key that is there was expired already when it was watched.
+    was_expired: bool,
+}
+
+type Watchers = HashMap<Box<[u8]>, Vec<Watcher>, foldhash::fast::RandomState>;
 
 /// The observers of one shard of one database.
 #[derive(Default)]
@@ -46,11 +55,11 @@ impl Observers {
         self.0.is_none()
     }
 
-    /// Lets `flag` be set when `key` is touched.
-    pub fn watch(&mut self, key: &[u8], flag: &Arc<WatchFlag>) {
+    /// Lets `flag` be set when `key` is touched, which `was_expired` already or not.
+    pub fn watch(&mut self, key: &[u8], flag: &Arc<WatchFlag>, was_expired: bool) {
         let watchers = self.0.get_or_insert_default().entry(key.into()).or_default();
-        if !watchers.iter().any(|other| Arc::ptr_eq(other, flag)) {
-            watchers.push(flag.clone());
+        if !watchers.iter().any(|other| Arc::ptr_eq(&other.flag, flag)) {
+            watchers.push(Watcher { flag: flag.clone(), was_expired });
         }
     }
 
@@ -58,7 +67,7 @@ impl Observers {
     pub fn unwatch(&mut self, key: &[u8], flag: &Arc<WatchFlag>) {
         let Some(keys) = &mut self.0 else { return };
         if let Some(watchers) = keys.get_mut(key) {
-            watchers.retain(|other| !Arc::ptr_eq(other, flag));
+            watchers.retain(|other| !Arc::ptr_eq(&other.flag, flag));
             if watchers.is_empty() {
                 keys.remove(key);
             }
@@ -71,7 +80,16 @@ impl Observers {
     /// `key` was touched.
     pub fn touch(&self, key: &[u8]) {
         if let Some(watchers) = self.0.as_ref().and_then(|keys| keys.get(key)) {
-            watchers.iter().for_each(|flag| flag.touch());
+            watchers.iter().for_each(|watcher| watcher.flag.touch());
+        }
+    }
+
+    /// `key` was removed since it had expired: news to those who knew it alive.
+    pub fn touch_expired(&mut self, key: &[u8]) {
+        for watcher in self.0.iter_mut().filter_map(|keys| keys.get_mut(key)).flatten() {
+            if !std::mem::take(&mut watcher.was_expired) {
+                watcher.flag.touch();
+            }
         }
     }
 
@@ -88,8 +106,8 @@ mod tests {
     #[test]
     fn a_touch_reaches_those_who_watch_the_key() {
         let (mut observers, one, two) = (Observers::default(), Arc::default(), Arc::default());
-        observers.watch(b"a", &one);
-        observers.watch(b"b", &two);
+        observers.watch(b"a", &one, false);
+        observers.watch(b"b", &two, false);
         observers.touch(b"a");
         assert!(one.is_touched() && !two.is_touched());
         observers.unwatch(b"a", &one);

@@ -26,7 +26,7 @@ use crate::engine::{Engine, Host};
 use crate::error::ServerError;
 use crate::net::{Listeners, WorkerHandle, accept_all, bind_all, start_worker};
 use crate::persist::load_at_start;
-use crate::repl::{NewReplica, Queues, SnapshotRequest, follow, serve_replica, serve_snapshots};
+use crate::repl::{NewReplica, Queues, RoleChange, SnapshotRequest, follow, serve_replica, serve_snapshots};
 use crate::shutdown;
 
 /// Configures a [`Server`].
@@ -66,7 +66,8 @@ impl ServerBuilder {
         engine.replication.refresh_policy(&engine, &settings);
         if let Some((host, port)) = followed {
             let claim = engine.keyspace.gate().try_claim().expect("nothing runs yet");
-            engine.replication.change_role(&engine, &settings, Some(Master { host, port }));
+            let changed = engine.replication.change_role(&engine, &settings, Some(Master { host, port }));
+            assert_eq!(changed, RoleChange::Changed, "no order has been given before");
             engine.release(claim);
         }
         let mut threads = Vec::new();

@@ -1,15 +1,13 @@
 //! What a client is: database, user, protocol, transaction, subscriptions.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use redkeep_replication::ReplOffset;
 use redkeep_replication::core::replica_session;
 use redkeep_resp::Protocol;
 
-use crate::client::{Client, ClientKind};
+use crate::client::{Client, ClientKind, WrittenUpTo};
 use crate::commands::OwnedArgs;
 use crate::engine::Engine;
 use crate::observers::{WatchFlag, WatchedKey};
@@ -69,8 +67,8 @@ pub struct Session {
     pub patterns: BTreeSet<Box<[u8]>>,
     /// A request that waits for the gate and is no longer in the read buffer.
     pub parked: Option<OwnedArgs>,
-    /// How far the log reached with the last write of this connection.
-    pub written_up_to: Cell<ReplOffset>,
+    /// The client's, at hand.
+    pub written_up_to: Arc<WrittenUpTo>,
     /// Whether replies are sent.
     pub reply_mode: ReplyMode,
     /// What it said by REPLCONF, if it did.
@@ -80,6 +78,7 @@ pub struct Session {
 impl Session {
     /// A new connection's.
     pub fn new(client: Arc<Client>, origin: Origin, authenticated: bool) -> Self {
+        let written_up_to = client.written_up_to.clone();
         Session {
             client,
             origin,
@@ -91,7 +90,7 @@ impl Session {
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
             parked: None,
-            written_up_to: Cell::new(ReplOffset(0)),
+            written_up_to,
             reply_mode: ReplyMode::On,
             replica: None,
         }

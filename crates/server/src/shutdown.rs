@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, policy};
 use crate::persist;
 
 /// Whether the server is to end.
@@ -14,6 +15,8 @@ use crate::persist;
 pub struct Shutdown {
     requested: AtomicBool,
     notify: Notify,
+    /// How many ends are being prepared.
+    preparing: Mutex<usize>,
 }
 
 impl Shutdown {
@@ -42,8 +45,36 @@ impl Shutdown {
     }
 }
 
+/// Lets writes of clients wait while an end is prepared, and go on if nothing comes of it.
+struct WritesPaused<'a>(&'a Engine);
+
+impl<'a> WritesPaused<'a> {
+    /// Every write that was executed is in the log when this returns, and none comes after it.
+    async fn begin(engine: &'a Engine) -> Self {
+        let claim = engine.claim().await;
+        let mut preparing = engine.shutdown.preparing.lock();
+        *preparing += 1;
+        engine.set_policy(policy::SHUTTING_DOWN, true);
+        drop(preparing);
+        engine.release(claim);
+        WritesPaused(engine)
+    }
+}
+
+impl Drop for WritesPaused<'_> {
+    fn drop(&mut self) {
+        let mut preparing = self.0.shutdown.preparing.lock();
+        *preparing -= 1;
+        // Where the server ends, a write would be acknowledged and then be lost.
+        if *preparing == 0 && !self.0.shutdown.is_requested() {
+            self.0.set_policy(policy::SHUTTING_DOWN, false);
+            self.0.writes_resumed.notify_waiters();
+        }
+    }
+}
+
 /// Prepares the end: lets replicas catch up and saves. `save` is what `SHUTDOWN` said, `None` leaves it to the save
-/// points; `now` does not wait for replicas; `force` ends even if saving fails.
+/// points; `now` does not wait for replicas; `force` ends even if saving fails. Writes of clients wait meanwhile.
 ///
 /// # Errors
 /// When the snapshot could not be saved. The server then goes on.
@@ -53,12 +84,15 @@ pub async fn prepare(
     now: bool,
     force: bool,
 ) -> std::io::Result<()> {
+    let _paused = WritesPaused::begin(engine).await;
     let settings = engine.config.settings();
     if !now && !engine.replication.is_replica() {
         let patience = Duration::from_secs(settings.shutdown_timeout.max(0) as u64);
         let _ = tokio::time::timeout(patience, engine.replication.wait_for_all(engine.log.end())).await;
     }
-    if save.unwrap_or(!settings.save.is_empty()) {
+    // What is loaded in part is not to replace a whole file.
+    let loading = engine.policy.load(Ordering::Acquire) & policy::LOADING != 0;
+    if !loading && save.unwrap_or(!settings.save.is_empty()) {
         while engine.persistence.is_saving() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -5,6 +5,7 @@
 //! leaves through a bounded channel. One snapshot runs at a time; it serves everybody who waited for it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use redkeep_store::value::ValueRef;
 use redkeep_store::{CaptureSink, Snapshot};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
-use crate::engine::{Background, Engine};
+use crate::engine::{Background, Engine, policy};
 use crate::observers::Observers;
 use redkeep_resp::REDIS_VERSION;
 
@@ -59,6 +60,9 @@ impl CaptureSink for Sink {
 
 /// Begins a snapshot, after one that is running. Its bytes come in order; they are complete when the channel ends after
 /// [`Chunk::End`]. `at_start` is called while the gate is owned: what it sees of the log belongs to the snapshot.
+///
+/// # Errors
+/// When a data set is being loaded, since half of one is none; or the system refuses a thread.
 pub(crate) async fn begin<T>(
     engine: &Arc<Engine>,
     at_start: impl FnOnce() -> T,
@@ -69,6 +73,10 @@ pub(crate) async fn begin<T>(
     let used_memory = engine.used_memory() as u64;
 
     let mut claim = engine.claim().await;
+    if engine.policy.load(Ordering::Acquire) & policy::LOADING != 0 {
+        engine.release(claim);
+        return Err(std::io::Error::other("the data set is being loaded"));
+    }
     let started = at_start();
     let position = engine.replication.position(engine);
     let mut writer = Writer::new(options);
@@ -88,49 +96,53 @@ pub(crate) async fn begin<T>(
     engine.release(claim);
 
     let (chunks, received) = mpsc::channel(CHUNKS);
-    let (snapshot, engine) = (snapshot?, engine.clone());
-    std::thread::Builder::new()
-        .name("snapshot".into())
-        .spawn(move || capture(&engine, snapshot, sink, &chunks, turn))?;
+    let capture = Capture { snapshot: snapshot?, sink, chunks, engine: engine.clone(), turn };
+    std::thread::Builder::new().name("snapshot".into()).spawn(move || capture.run())?;
     Ok((received, started))
 }
 
-/// Goes through the keyspace to its end, or until nobody takes the chunks.
-fn capture(
-    engine: &Engine,
-    mut snapshot: Snapshot<Observers>,
+/// A snapshot that runs. The fields are dropped in this order: the turn is over only when the store knows of no
+/// snapshot any more.
+struct Capture {
+    snapshot: Snapshot<Observers>,
     sink: Arc<Sink>,
-    chunks: &mpsc::Sender<Chunk>,
+    chunks: mpsc::Sender<Chunk>,
+    engine: Arc<Engine>,
     turn: OwnedMutexGuard<()>,
-) {
-    let slot = engine.background_slot(Background::Snapshot);
-    loop {
-        let Some(pass) = engine.keyspace.gate().enter(slot) else {
-            std::thread::sleep(GATE_PAUSE);
-            continue;
-        };
-        let done = snapshot.step(&pass, SLICE);
-        drop(pass);
-        if done {
-            break;
+}
+
+impl Capture {
+    /// Goes through the keyspace to its end, or until nobody takes the chunks.
+    fn run(mut self) {
+        let slot = self.engine.background_slot(Background::Snapshot);
+        loop {
+            let Some(pass) = self.engine.keyspace.gate().enter(slot) else {
+                std::thread::sleep(GATE_PAUSE);
+                continue;
+            };
+            let done = self.snapshot.step(&pass, SLICE);
+            drop(pass);
+            if done {
+                break;
+            }
+            let ready = {
+                let mut state = self.sink.0.lock();
+                (state.writer.pending() >= CHUNK).then(|| state.writer.take())
+            };
+            if let Some(bytes) = ready
+                && self.chunks.blocking_send(Chunk::Bytes(bytes.into())).is_err()
+            {
+                return;
+            }
         }
-        let ready = {
-            let mut state = sink.0.lock();
-            (state.writer.pending() >= CHUNK).then(|| state.writer.take())
-        };
-        if let Some(bytes) = ready
-            && chunks.blocking_send(Chunk::Bytes(bytes.into())).is_err()
-        {
-            return;
+        // The store let go of its share of the sink with the last step.
+        drop(self.snapshot);
+        if let Some(sink) = Arc::into_inner(self.sink) {
+            let rest = sink.0.into_inner().writer.finish();
+            if self.chunks.blocking_send(Chunk::Bytes(rest.into())).is_ok() {
+                let _ = self.chunks.blocking_send(Chunk::End);
+            }
         }
+        drop(self.turn);
     }
-    // The store let go of its share of the sink with the last step.
-    drop(snapshot);
-    if let Some(sink) = Arc::into_inner(sink) {
-        let rest = sink.0.into_inner().writer.finish();
-        if chunks.blocking_send(Chunk::Bytes(rest.into())).is_ok() {
-            let _ = chunks.blocking_send(Chunk::End);
-        }
-    }
-    drop(turn);
 }

@@ -11,12 +11,18 @@ pub struct Transaction {
     pub failed: bool,
     /// Bytes that the queue keeps.
     pub memory: usize,
+    /// Flags that at least one of the queued commands has.
+    pub any: u32,
+    /// Flags that at least one of the queued commands lacks.
+    pub lacking: u32,
 }
 
 impl Transaction {
     /// Queues a command.
     pub fn push(&mut self, command: &'static Command, args: OwnedArgs) {
         self.memory += args.memory();
+        self.any |= command.spec.flags;
+        self.lacking |= !command.spec.flags;
         self.queue.push((command, args));
     }
 }

@@ -32,11 +32,11 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         .doc("1.0.0", "Changes the selected database.")
         .sessional(select),
     command("quit", -1, Group::Connection)
-        .flags(FAST | ANYTIME | flag::NOSCRIPT | flag::NO_AUTH | flag::NO_MULTI | flag::ALLOW_BUSY)
+        .flags(FAST | ANYTIME | flag::NOSCRIPT | flag::NO_AUTH | flag::UNQUEUED | flag::ALLOW_BUSY)
         .doc("1.0.0", "Closes the connection.")
         .sessional(quit),
     command("reset", 1, Group::Connection)
-        .flags(FAST | ANYTIME | flag::NOSCRIPT | flag::NO_AUTH | flag::NO_MULTI | flag::ALLOW_BUSY)
+        .flags(FAST | ANYTIME | flag::NOSCRIPT | flag::NO_AUTH | flag::UNQUEUED | flag::ALLOW_BUSY)
         .doc("6.2.0", "Resets the connection.")
         .sessional(reset),
     clients::CLIENT,

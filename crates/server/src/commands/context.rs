@@ -43,6 +43,8 @@ pub enum Suspension {
         count: usize,
         /// Up to where.
         offset: ReplOffset,
+        /// The epoch of the role in which that was written.
+        epoch: u64,
         /// How long, in milliseconds.
         timeout_ms: u64,
     },
@@ -216,6 +218,7 @@ impl Exclusive<'_> {
         let mut access = self.engine.keyspace.lock_all(self.claim, db, self.context);
         let result = work(&mut access);
         for owned in access.take_expired() {
+            access.attachment(self.engine.keyspace.key(owned.key())).touch_expired(owned.key());
             self.engine.publish_event(self.settings, db, owned.key(), notify::EXPIRED, "expired");
             self.expired.push((db, owned));
         }

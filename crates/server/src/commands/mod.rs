@@ -37,7 +37,7 @@ pub use spec::{
     command, first, flag, from,
 };
 
-pub(crate) use transactions::{unwatch, unwatch_keys};
+pub(crate) use transactions::{has_watch_expired, unwatch, unwatch_keys};
 
 /// Every family.
 const FAMILIES: &[&[CommandSpec]] = &[

@@ -9,7 +9,7 @@ use super::{
     Args, CommandResult, CommandSpec, Exclusive, Group, Outcome, Sessional, Suspension, command, flag,
 };
 use crate::error::CommandError;
-use crate::repl::{ReplicaRequest, monotonic_ms};
+use crate::repl::{ReplicaRequest, RoleChange, monotonic_ms};
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::STALE;
 const LINK: u32 = ADMIN | flag::NO_MULTI;
@@ -54,12 +54,18 @@ fn replicaof(cx: &mut Exclusive<'_>, args: Args<'_>) -> CommandResult {
         Some(Master { host: text(args.get(1)), port })
     };
     let followed = master.as_ref().map(|master| (master.host.clone(), master.port));
-    if !cx.engine.replication.change_role(cx.engine, cx.settings, master) {
-        match followed {
-            Some(_) => cx.reply.simple("OK Already connected to specified master"),
-            None => cx.reply.ok(),
+    match cx.engine.replication.change_role(cx.engine, cx.settings, master) {
+        RoleChange::Changed => {}
+        RoleChange::Already => {
+            match followed {
+                Some(_) => cx.reply.simple("OK Already connected to specified master"),
+                None => cx.reply.ok(),
+            }
+            return Ok(Outcome::Unchanged);
         }
-        return Ok(Outcome::Unchanged);
+        RoleChange::Unavailable => {
+            return Err(CommandError::new("ERR The role cannot be changed at the moment, please try again"));
+        }
     }
     match &followed {
         Some((host, port)) => {
@@ -116,13 +122,14 @@ fn wait(cx: &mut Sessional<'_>, args: Args<'_>) -> CommandResult {
     let count = usize::try_from(count).map_err(|_| CommandError::NOT_INTEGER)?;
     let timeout_ms = timeout(args.get(2))?;
     let offset = cx.session.written_up_to.get();
+    let epoch = cx.engine.replication.epoch();
     let in_transaction = cx.session.transaction.is_some();
     let have = cx.engine.replication.acknowledged(offset);
     if have >= count || in_transaction || cx.hold.is_exclusive() {
         cx.reply.integer(have as i64);
         return Ok(Outcome::Unchanged);
     }
-    Ok(Outcome::Suspend(Suspension::Replicas { count, offset, timeout_ms }))
+    Ok(Outcome::Suspend(Suspension::Replicas { count, offset, epoch, timeout_ms }))
 }
 
 fn timeout(word: &[u8]) -> Result<u64, CommandError> {

@@ -40,7 +40,7 @@ pub mod flag {
     pub const FAST: u32 = 1 << 11;
     /// Allowed before authentication.
     pub const NO_AUTH: u32 = 1 << 12;
-    /// Executed at once inside MULTI, not queued.
+    /// Refused inside MULTI.
     pub const NO_MULTI: u32 = 1 << 13;
     /// Its keys are found by a function, not by positions alone.
     pub const MOVABLEKEYS: u32 = 1 << 14;
@@ -50,6 +50,8 @@ pub mod flag {
     pub const ALL_KEYS: u32 = 1 << 16;
     /// Said to be dangerous by its ACL category.
     pub const DANGEROUS: u32 = 1 << 17;
+    /// Executed at once inside MULTI, not queued.
+    pub const UNQUEUED: u32 = 1 << 18;
 
     /// Bits that `COMMAND INFO` shows, with the names it gives them.
     pub const NAMES: &[(u32, &str)] = &[

@@ -9,7 +9,7 @@ use crate::observers::WatchedKey;
 use crate::session::{Session, Watch};
 use crate::transaction::Transaction;
 
-const ALWAYS: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::ALLOW_BUSY | flag::NO_MULTI;
+const ALWAYS: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::ALLOW_BUSY | flag::UNQUEUED;
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     command("multi", 1, Group::Transactions)
@@ -17,7 +17,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         .doc("1.2.0", "Starts a transaction.")
         .sessional(multi),
     command("exec", 1, Group::Transactions)
-        .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::SKIP_SLOWLOG | flag::NO_MULTI)
+        .flags(flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::SKIP_SLOWLOG | flag::UNQUEUED)
         .doc("1.2.0", "Executes all commands in a transaction.")
         .transaction(),
     command("discard", 1, Group::Transactions)
@@ -67,8 +67,9 @@ fn watch(cx: &mut Sessional<'_>, args: Args<'_>) -> CommandResult {
         }
         let key = cx.engine.keyspace.key(name);
         let mut access = cx.hold.lock(&cx.engine.keyspace, db, &[key], looking(cx.now_ms));
-        access.attachment(key).watch(name, &watch.flag);
-        watch.keys.push(WatchedKey { db, key: name.into() });
+        let was_expired = access.peek(key).is_some_and(|entry| entry.is_expired(cx.now_ms));
+        access.attachment(key).watch(name, &watch.flag, was_expired);
+        watch.keys.push(WatchedKey { db, key: name.into(), was_expired });
     }
     cx.reply.ok();
     Ok(Outcome::Unchanged)
@@ -85,6 +86,15 @@ pub(crate) fn unwatch(engine: &Engine, session: &mut Session, hold: Hold<'_>) {
     if let Some(watch) = session.watch.take() {
         unwatch_keys(engine, &watch, hold);
     }
+}
+
+/// Whether a watched key has expired since, though nobody has removed it yet.
+pub(crate) fn has_watch_expired(engine: &Engine, watch: &Watch, hold: Hold<'_>, now_ms: u64) -> bool {
+    watch.keys.iter().filter(|watched| !watched.was_expired).any(|watched| {
+        let key = engine.keyspace.key(&watched.key);
+        let access = hold.lock(&engine.keyspace, watched.db, &[key], looking(now_ms));
+        access.peek(key).is_some_and(|entry| entry.is_expired(now_ms))
+    })
 }
 
 /// Takes watched keys from their shards.

@@ -2,8 +2,9 @@
 
 use redkeep_resp::ReplyWriter;
 
-use super::Executor;
-use crate::commands::{Args, Command, Handler, flag};
+use super::run::holding;
+use super::{Executor, Pass};
+use crate::commands::{Args, Command, Handler, Hold, flag};
 use crate::engine::policy;
 use crate::error::CommandError;
 use crate::session::{Origin, Session};
@@ -17,6 +18,8 @@ pub(super) enum Admitted {
     Execute,
     /// It is queued by the transaction.
     Queue,
+    /// It executes when clients may write.
+    Wait,
 }
 
 impl Executor {
@@ -44,11 +47,14 @@ impl Executor {
         command: &'static Command,
     ) -> Result<Admitted, CommandError> {
         let flags = command.spec.flags;
+        if session.transaction.is_some() && flags & flag::NO_MULTI != 0 {
+            return Err(CommandError::NOT_IN_TRANSACTION);
+        }
         if !session.authenticated && flags & flag::NO_AUTH == 0 {
             return Err(CommandError::NO_AUTH);
         }
         if session.origin == Origin::Client {
-            self.check_policy(flags)?;
+            self.check_policy(judged_flags(session, command))?;
         }
         let subscriber = session.subscriptions() > 0 && session.protocol == redkeep_resp::Protocol::Resp2;
         if subscriber && !allowed_to_subscribers(command.full_name) {
@@ -57,9 +63,14 @@ impl Executor {
                 command.full_name
             )));
         }
-        Ok(match session.transaction {
-            Some(_) if flags & flag::NO_MULTI == 0 => Admitted::Queue,
-            _ => Admitted::Execute,
+        let queued = session.transaction.is_some() && flags & flag::UNQUEUED == 0;
+        let paused = self.policy & policy::SHUTTING_DOWN != 0
+            && session.origin == Origin::Client
+            && judged_flags(session, command) & flag::WRITE != 0;
+        Ok(match queued {
+            true => Admitted::Queue,
+            false if paused => Admitted::Wait,
+            false => Admitted::Execute,
         })
     }
 
@@ -84,10 +95,11 @@ impl Executor {
     }
 
     /// Refuses a command before it executes: its error is the reply, and a transaction that it was to be
-    /// part of is spoilt.
+    /// part of is spoilt. EXEC that is refused ends its transaction.
     pub(super) fn refuse(
         &self,
         session: &mut Session,
+        pass: &Pass<'_>,
         command: Option<&'static Command>,
         error: &CommandError,
         out: &mut Vec<u8>,
@@ -100,7 +112,30 @@ impl Executor {
         if let Some(command) = command {
             stats.commands[command.id].rejected.add(1);
         }
-        ReplyWriter::new(out, session.protocol).error(error.line());
+        let mut reply = ReplyWriter::new(out, session.protocol);
+        if command.is_some_and(is_exec) {
+            reply.error(CommandError::exec_refused(error).line());
+            self.close_transaction(session, Hold::Shared(holding(pass)));
+        } else {
+            reply.error(error.line());
+        }
+    }
+}
+
+fn is_exec(command: &Command) -> bool {
+    matches!(command.spec.handler, Handler::Transaction)
+}
+
+/// The flags by which the state of the server refuses a command: EXEC writes, takes memory or needs whole data if one
+/// of the commands does that it executes.
+fn judged_flags(session: &Session, command: &Command) -> u32 {
+    let flags = command.spec.flags;
+    match &session.transaction {
+        Some(transaction) if is_exec(command) => {
+            let lacking = transaction.lacking & (flag::LOADING | flag::STALE);
+            (flags | transaction.any & (flag::WRITE | flag::DENYOOM)) & !lacking
+        }
+        _ => flags,
     }
 }
 

@@ -8,7 +8,7 @@ use redkeep_store::Key;
 
 use super::run::NO_HINT;
 use super::{Call, Executor, Flow, Pass};
-use crate::commands::{Command, CommandResult, Handler, Hold, OwnedArgs, unwatch};
+use crate::commands::{Command, CommandResult, Handler, Hold, OwnedArgs, has_watch_expired, unwatch};
 use crate::engine::Engine;
 use crate::error::CommandError;
 use crate::session::Session;
@@ -39,7 +39,7 @@ impl Executor {
             return Some(Flow::Continue);
         }
         // A watched key may be touched until its shard is locked, so this is looked at again below.
-        if is_touched(session) {
+        if is_touched(session) || self.has_watch_expired(session, hold) {
             reply.null_array();
             self.close_transaction(session, hold);
             return Some(Flow::Continue);
@@ -101,6 +101,11 @@ impl Executor {
         self.begin_transaction();
         for (command, args) in &queue {
             let args = args.as_args();
+            let changes_role = matches!(command.full_name, "replicaof" | "slaveof");
+            if changes_role {
+                // What was done under the old role is in its history.
+                self.end_transaction(session);
+            }
             let result = match command.spec.handler {
                 Handler::Keyed(handler) => {
                     let call = Call::queued(engine, args);
@@ -109,6 +114,10 @@ impl Executor {
                 Handler::Exclusive(handler) => self.call_exclusive(session, claim, handler, args, out),
                 _ => self.call_beside(session, Hold::Exclusive(claim), command, args, out),
             };
+            if changes_role {
+                self.read_role();
+                self.begin_transaction();
+            }
             self.count_queued(command, &result);
         }
         self.end_transaction(session);
@@ -123,7 +132,13 @@ impl Executor {
         }
     }
 
-    fn close_transaction(&self, session: &mut Session, hold: Hold<'_>) {
+    /// Whether the time of a watched key is over, by the clock of this batch.
+    fn has_watch_expired(&self, session: &Session, hold: Hold<'_>) -> bool {
+        let watch = session.watch.as_ref();
+        watch.is_some_and(|watch| has_watch_expired(&self.engine, watch, hold, self.now_ms))
+    }
+
+    pub(super) fn close_transaction(&self, session: &mut Session, hold: Hold<'_>) {
         session.end_transaction();
         unwatch(&self.engine, session, hold);
     }

@@ -10,11 +10,15 @@
 //! bytes, which the client is to read first.
 
 mod admit;
+mod cut;
 mod exec;
 mod propagate;
 mod run;
 mod stream;
+#[cfg(test)]
+mod tests;
 
+use cut::{MAX_SEVERAL, Stop};
 pub(crate) use propagate::deletion;
 pub(crate) use stream::StreamApplier;
 
@@ -22,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use redkeep_resp::{ArgRange, Limits, Parsed, ReplyWriter, RequestReader};
+use redkeep_resp::{ArgRange, Limits, ReplyWriter, RequestReader};
 use redkeep_store::{AccessContext, ExpiryMode, KeyHash, Shared, Stamp};
 
 use crate::commands::{Args, Command, Suspension, find};
@@ -47,6 +51,8 @@ pub enum Next {
     Drain,
     /// Wait until the gate is released, then execute what is left.
     AwaitGate,
+    /// Wait until clients may write, then execute what is left.
+    AwaitWrites,
     /// Wait for this, write its reply, then execute what is left.
     Suspend(Suspension),
     /// Send the replies and end.
@@ -68,8 +74,8 @@ pub struct Progress {
 pub(crate) enum Flow {
     /// With the next command.
     Continue,
-    /// With this command again, once the gate is free.
-    Park,
+    /// With this command again, once what it waits for has come.
+    Park(Next),
     /// Not before this is done.
     Stop(Next),
 }
@@ -105,11 +111,17 @@ pub struct Executor {
     limits: Limits,
     ranges: Vec<ArgRange>,
     batch: Vec<Request>,
+    /// Hashes of the keys of those commands of the batch that may have several.
+    several: Vec<KeyHash>,
     random: fastrand::Rng,
     now_ms: u64,
     /// The same in seconds, for recency.
     clock: u32,
+    /// When the last batch began.
+    began: Instant,
     policy: u32,
+    /// Of replication, when the policy was read.
+    epoch: u64,
     transaction: propagate::Pending,
     /// Bytes of the primary's stream that execute now and go to the own log as they are.
     raw: Vec<u8>,
@@ -130,10 +142,13 @@ impl Executor {
             limits: Limits::default(),
             ranges: Vec::with_capacity(MAX_BATCH * 4),
             batch: Vec::with_capacity(MAX_BATCH),
+            several: Vec::with_capacity(MAX_SEVERAL),
             random: fastrand::Rng::new(),
             now_ms: 0,
             clock: 0,
+            began: Instant::now(),
             policy: 0,
+            epoch: 0,
             transaction: propagate::Pending::default(),
             raw: Vec::new(),
             #[cfg(test)]
@@ -147,15 +162,19 @@ impl Executor {
     }
 
     /// Executes the requests that `buf` holds, from its first byte on, and appends their replies to `out`.
+    ///
+    /// `engine` is the executor's own, lent by the caller: workers that counted references to it for each batch
+    /// would pass the counter to and fro between their processors.
     pub fn run(
         &mut self,
+        engine: &Engine,
         session: &mut Session,
         reader: &mut RequestReader,
         buf: &mut [u8],
         out: &mut Vec<u8>,
     ) -> Progress {
         let before = out.len();
-        let progress = self.run_batches(session, reader, buf, out);
+        let progress = self.run_batches(engine, session, reader, buf, out);
         let stats = self.stats();
         stats.bytes_in.add(progress.consumed as u64);
         stats.bytes_out.add((out.len() - before) as u64);
@@ -164,24 +183,25 @@ impl Executor {
 
     fn run_batches(
         &mut self,
+        engine: &Engine,
         session: &mut Session,
         reader: &mut RequestReader,
         buf: &mut [u8],
         out: &mut Vec<u8>,
     ) -> Progress {
         let mut consumed = 0;
+        self.forget_transaction();
         loop {
-            let engine = self.engine.clone();
             let Some(shared) = engine.keyspace.gate().enter(self.slot) else {
                 return Progress { consumed, next: Next::AwaitGate };
             };
             self.refresh();
             let mut pass: Pass<'_> = Some(shared);
-            if let Some(next) = self.execute_parked(&engine, session, &mut pass, out) {
+            if let Some(next) = self.execute_parked(engine, session, &mut pass, out) {
                 return Progress { consumed, next };
             }
-            let (cut, stop) = self.cut(&engine, session, reader, buf, consumed, &pass);
-            if let Some(progress) = self.execute_batch(&engine, session, buf, &mut pass, out) {
+            let (cut, stop) = self.cut(engine, session, reader, buf, consumed, &pass);
+            if let Some(progress) = self.execute_batch(engine, session, buf, &mut pass, out) {
                 if progress.consumed != cut {
                     // What was cut behind it is cut again, from its beginning.
                     *reader = RequestReader::default();
@@ -190,6 +210,7 @@ impl Executor {
             }
             consumed = cut;
             match stop {
+                None if consumed == buf.len() => return Progress { consumed, next: Next::Read(1) },
                 None => {}
                 Some(Stop::Incomplete(want)) => return Progress { consumed, next: Next::Read(want) },
                 Some(Stop::Refused(error)) => {
@@ -216,9 +237,9 @@ impl Executor {
         match self.execute(session, pass, call, out) {
             Flow::Continue => None,
             Flow::Stop(next) => Some(next),
-            Flow::Park => {
+            Flow::Park(next) => {
                 session.parked = Some(parked);
-                Some(Next::AwaitGate)
+                Some(next)
             }
         }
     }
@@ -238,72 +259,22 @@ impl Executor {
             self.now_ms = now_ms;
         }
         self.clock = (self.now_ms / 1000) as u32;
+        self.read_role();
+    }
+
+    /// Reads what commands are refused by. To be called inside the gate.
+    fn read_role(&mut self) {
+        self.epoch = self.engine.replication.epoch();
         self.policy = self.engine.policy.load(Ordering::Acquire);
         if self.settings.maxmemory != 0 && self.engine.used_memory() as u64 > self.settings.maxmemory {
             self.policy |= policy::OUT_OF_MEMORY;
         }
     }
 
-    /// Cuts up to a batch of requests from `buf`, beginning at `at`, and starts to fetch their keys'
-    /// buckets. Returns where it stopped, and why if not for the size of the batch.
-    fn cut(
-        &mut self,
-        engine: &Engine,
-        session: &Session,
-        reader: &mut RequestReader,
-        buf: &mut [u8],
-        mut at: usize,
-        pass: &Pass<'_>,
-    ) -> (usize, Option<Stop>) {
-        self.batch.clear();
-        self.ranges.clear();
-        self.limits.authenticated = session.authenticated;
-        // What follows AUTH is cut under other limits.
-        let most = if session.authenticated { MAX_BATCH } else { 1 };
-        let prefetcher = pass.as_ref().map(|pass| engine.keyspace.prefetcher(pass, session.db));
-        while self.batch.len() < most {
-            let first = self.ranges.len();
-            // An inline request is unquoted where it stands and cannot be cut a second time, so it is a batch alone.
-            let inline = buf.get(at).is_some_and(|&byte| byte != b'*');
-            if inline && !self.batch.is_empty() {
-                break;
-            }
-            match reader.next(buf, at, &self.limits, &mut self.ranges) {
-                Ok(Parsed::Request { len }) if self.ranges.len() == first => at += len,
-                Ok(Parsed::Request { len }) => {
-                    let request = self.look_up(buf, (at, at + len), first);
-                    if let (Some(hash), Some(prefetcher)) = (request.key, &prefetcher) {
-                        prefetcher.bucket(hash);
-                    }
-                    self.batch.push(request);
-                    at += len;
-                    if inline {
-                        break;
-                    }
-                }
-                Ok(Parsed::Incomplete { want }) => return (at, Some(Stop::Incomplete(want))),
-                Err(error) => return (at, Some(Stop::Refused(error))),
-            }
-        }
-        (at, None)
-    }
-
-    #[inline]
-    fn look_up(&self, buf: &[u8], (start, end): (usize, usize), first: usize) -> Request {
-        let ranges = &self.ranges[first..];
-        let args = Args::new(&buf[start..end], ranges);
-        let command = resolve(args);
-        let key = match command {
-            Some(Command { single_key: Some((key, _)), spec, .. }) if spec.accepts(args.len()) => Some(*key),
-            _ => None,
-        };
-        Request {
-            command,
-            start,
-            end,
-            args: (first as u32, self.ranges.len() as u32),
-            key: key.map(|i| self.engine.keyspace.key(args.get(i)).hash),
-        }
+    /// Whether what commands were admitted by has changed since.
+    fn is_role_outdated(&self) -> bool {
+        let policy = self.engine.policy.load(Ordering::Acquire);
+        self.policy & !policy::OUT_OF_MEMORY != policy || self.epoch != self.engine.replication.epoch()
     }
 
     /// Executes the batch that was cut. Returns where it stopped if before its end.
@@ -317,11 +288,14 @@ impl Executor {
     ) -> Option<Progress> {
         let batch = std::mem::take(&mut self.batch);
         let ranges = std::mem::take(&mut self.ranges);
-        if let (Some(pass), 2..) = (&pass, batch.len()) {
+        if let Some(pass) = pass
+            && batch.len() + self.several.len() > 1
+        {
             let prefetcher = engine.keyspace.prefetcher(pass, session.db);
             batch.iter().filter_map(|request| request.key).for_each(|hash| prefetcher.entry(hash));
+            self.several.iter().for_each(|hash| prefetcher.entry(*hash));
         }
-        let started = Instant::now();
+        self.began = Instant::now();
         let mut stopped = None;
         let mut executed = 0;
         for request in &batch {
@@ -335,13 +309,13 @@ impl Executor {
                     break;
                 }
                 Flow::Continue => executed += 1,
-                Flow::Park if args.verbatim().is_none() => {
+                Flow::Park(next) if args.verbatim().is_none() => {
                     session.parked = Some(args.to_owned());
-                    stopped = Some(Progress { consumed: request.end, next: Next::AwaitGate });
+                    stopped = Some(Progress { consumed: request.end, next });
                     break;
                 }
-                Flow::Park => {
-                    stopped = Some(Progress { consumed: request.start, next: Next::AwaitGate });
+                Flow::Park(next) => {
+                    stopped = Some(Progress { consumed: request.start, next });
                     break;
                 }
                 Flow::Stop(next) => {
@@ -351,18 +325,18 @@ impl Executor {
                 }
             }
         }
-        self.account_time(&batch[..executed], started);
+        self.account_time(&batch[..executed]);
         self.batch = batch;
         self.ranges = ranges;
         stopped
     }
 
     /// Shares the time of a batch out evenly over its commands.
-    fn account_time(&self, batch: &[Request], started: Instant) {
+    fn account_time(&self, batch: &[Request]) {
         if batch.is_empty() {
             return;
         }
-        let each = started.elapsed().as_nanos() as u64 / batch.len() as u64;
+        let each = self.began.elapsed().as_nanos() as u64 / batch.len() as u64;
         let stats = self.stats();
         for command in batch.iter().filter_map(|request| request.command) {
             stats.commands[command.id].nanos.add(each);
@@ -378,6 +352,11 @@ impl Executor {
         &self.settings
     }
 
+    /// When the last batch began to execute.
+    pub(crate) fn batch_began(&self) -> Instant {
+        self.began
+    }
+
     /// How this executor looks at keys.
     pub(crate) fn access_context(&self, session: &Session) -> AccessContext {
         let expiry = match session.origin {
@@ -387,14 +366,6 @@ impl Executor {
         };
         AccessContext { now_ms: self.now_ms, stamp: Stamp::Lru { clock: self.clock }, expiry }
     }
-}
-
-/// Why no more requests were cut.
-enum Stop {
-    /// At least so many bytes are missing.
-    Incomplete(usize),
-    /// These bytes are no request.
-    Refused(redkeep_resp::ProtocolError),
 }
 
 /// The command that `args` call, or the subcommand of a container.

@@ -27,6 +27,14 @@ impl Executor {
         }
     }
 
+    /// Ends a transaction that a panic left open: what comes next is none of its effects.
+    #[inline]
+    pub(super) fn forget_transaction(&mut self) {
+        if self.transaction.active {
+            self.transaction = Pending::default();
+        }
+    }
+
     /// From here on effects are gathered.
     pub(super) fn begin_transaction(&mut self) {
         self.transaction.active = true;

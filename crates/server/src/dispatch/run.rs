@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use redkeep_replication::core::keepalive::GETACK;
 use redkeep_resp::ReplyWriter;
-use redkeep_store::{Access, Key, KeyHash, Shared};
+use redkeep_store::{Access, Key, KeyHash, Owned, Shared};
 use smallvec::SmallVec;
 
 use super::admit::Admitted;
@@ -57,15 +57,16 @@ impl Executor {
         let command = match self.check_call(call.command, call.args) {
             Ok(command) => command,
             Err(error) => {
-                self.refuse(session, call.command, &error, out);
+                self.refuse(session, pass, call.command, &error, out);
                 return self.replied(session, mark, out, Flow::Continue);
             }
         };
         let flow = match self.admit(session, command) {
             Ok(Admitted::Execute) => self.call(session, pass, command, call, out),
             Ok(Admitted::Queue) => self.queue(session, command, call.args, out),
+            Ok(Admitted::Wait) => Flow::Park(Next::AwaitWrites),
             Err(error) => {
-                self.refuse(session, Some(command), &error, out);
+                self.refuse(session, pass, Some(command), &error, out);
                 Flow::Continue
             }
         };
@@ -74,7 +75,7 @@ impl Executor {
 
     /// Takes a reply back that the client does not want.
     fn replied(&self, session: &mut Session, mark: usize, out: &mut Vec<u8>, flow: Flow) -> Flow {
-        if matches!(flow, Flow::Park) {
+        if matches!(flow, Flow::Park(_)) {
             return flow;
         }
         match session.reply_mode {
@@ -192,11 +193,14 @@ impl Executor {
         }
         match &result {
             Ok(outcome) if !access.has_expired() => self.propagate(session, access.db(), args, outcome, &[]),
-            Ok(outcome) => self.propagate(session, access.db(), args, outcome, &access.take_expired()),
+            Ok(outcome) => {
+                let expired = take_expired(&self.engine, access);
+                self.propagate(session, access.db(), args, outcome, &expired);
+            }
             Err(error) => {
                 out.truncate(mark);
                 ReplyWriter::new(out, session.protocol).error(error.line());
-                let expired = access.take_expired();
+                let expired = take_expired(&self.engine, access);
                 self.propagate(session, access.db(), args, &Outcome::Unchanged, &expired);
             }
         }
@@ -255,7 +259,12 @@ impl Executor {
         // The claim waits for every slot to be empty, this worker's too.
         *pass = None;
         let gate = call.engine.keyspace.gate();
-        let Some(mut claim) = gate.try_claim() else { return Flow::Park };
+        let Some(mut claim) = gate.try_claim() else { return Flow::Park(Next::AwaitGate) };
+        if self.is_role_outdated() {
+            // It was admitted under another role, which ended between the pass and the claim.
+            call.engine.release(claim);
+            return Flow::Park(Next::AwaitGate);
+        }
         let flow = match command.spec.handler {
             Handler::Exclusive(handler) => {
                 let result = self.call_exclusive(session, &mut claim, handler, call.args, out);
@@ -341,9 +350,19 @@ impl Executor {
     }
 }
 
+/// The keys that were found expired and removed. Those who watch them are told.
+#[cold]
+fn take_expired(engine: &Engine, access: &mut Access<'_, Observers>) -> Vec<Owned> {
+    let expired = access.take_expired();
+    for owned in &expired {
+        access.attachment(engine.keyspace.key(owned.key())).touch_expired(owned.key());
+    }
+    expired
+}
+
 /// What a worker holds between commands.
 #[inline]
-fn holding<'p, 'e>(pass: &'p Pass<'e>) -> &'p Shared<'e> {
+pub(super) fn holding<'p, 'e>(pass: &'p Pass<'e>) -> &'p Shared<'e> {
     pass.as_ref().expect("a worker holds its pass between commands")
 }
 

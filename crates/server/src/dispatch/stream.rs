@@ -89,7 +89,7 @@ impl StreamApplier {
                     let args = Args::new(request, &ranges);
                     ack_requested |= args.is(0, "replconf");
                     let (executor, session) = (&mut self.executor, &mut self.session);
-                    while let Flow::Park =
+                    while let Flow::Park(_) =
                         execute(executor, session, &engine, &mut pass, args, &mut self.replies)
                     {
                         // Nothing of it was done: it needs the gate, which somebody else owns.

@@ -134,6 +134,7 @@ impl Connection {
                 }
                 Next::Drain => self.drain().await?,
                 Next::AwaitGate => self.wait_while(Wait::Gate).await?,
+                Next::AwaitWrites => self.wait_while(Wait::Writes).await?,
                 Next::Suspend(suspension) => self.wait_while(Wait::Suspension(suspension)).await?,
                 Next::Close => {
                     let _ = self.flush().await;
@@ -157,8 +158,10 @@ impl Connection {
         let worker = self.worker.clone();
         let mut buffers = worker.buffers.borrow_mut();
         let super::worker::Buffers { read, write } = &mut *buffers;
+        let mut executor = worker.executor.borrow_mut();
         let progress =
-            worker.executor.borrow_mut().run(&mut self.session, &mut self.reader, &mut read[..len], write);
+            executor.run(&worker.engine, &mut self.session, &mut self.reader, &mut read[..len], write);
+        self.session.client.note_use(executor.batch_began());
         self.input.clear();
         self.input.extend_from_slice(&read[progress.consumed..len]);
         self.send(write);
@@ -172,8 +175,10 @@ impl Connection {
         let worker = self.worker.clone();
         let mut buffers = worker.buffers.borrow_mut();
         let write = &mut buffers.write;
+        let mut executor = worker.executor.borrow_mut();
         let progress =
-            worker.executor.borrow_mut().run(&mut self.session, &mut self.reader, &mut self.input, write);
+            executor.run(&worker.engine, &mut self.session, &mut self.reader, &mut self.input, write);
+        self.session.client.note_use(executor.batch_began());
         self.input.drain(..progress.consumed);
         self.send(write);
         write.clear();
@@ -183,9 +188,6 @@ impl Connection {
 
     /// Writes replies, keeping what the kernel does not take. A broken connection shows at the next read.
     fn send(&mut self, replies: &[u8]) {
-        let client = &self.session.client;
-        let idle = client.created.elapsed().as_millis() as u64;
-        client.last_active_ms.store(idle, Ordering::Relaxed);
         if replies.is_empty() {
             return;
         }
@@ -285,7 +287,12 @@ impl Connection {
         self.take_mail();
         poll_fn(|cx| match self.poll_flush(cx) {
             Ok(()) if self.unsent() == 0 => Poll::Ready(Ok(())),
-            Ok(()) => Poll::Pending,
+            // Told to close, it does not wait for a client that does not read.
+            Ok(()) => self
+                .session
+                .client
+                .poll_event(cx, false)
+                .map(|()| Err(io::ErrorKind::ConnectionAborted.into())),
             Err(error) => Poll::Ready(Err(error)),
         })
         .await
@@ -302,6 +309,10 @@ impl Connection {
                     engine.wait_for_gate().await;
                     None
                 }
+                Wait::Writes => {
+                    engine.wait_for_writes().await;
+                    None
+                }
                 Wait::Suspension(suspension) => Some(engine.wait_out(suspension).await),
             }
         };
@@ -312,6 +323,8 @@ impl Connection {
                 reply = &mut waited => break reply,
                 event = poll_fn(|cx| self.poll_event(cx, INPUT_WHILE_SUSPENDED)) => match event {
                     Event::Mail if !self.session.client.is_closing() => self.take_mail(),
+                    // The requests that came before the end are still executed; the end is then seen again.
+                    Event::Closed if !blocked => break waited.await,
                     Event::Mail | Event::Closed => return Err(None),
                     Event::Gathered => {}
                     Event::Read(_) => unreachable!("a suspended connection reads into its own buffer"),
@@ -322,6 +335,7 @@ impl Connection {
         if let Some(reply) = reply {
             let mut out = Vec::new();
             reply.write(&mut ReplyWriter::new(&mut out, self.session.protocol));
+            self.session.client.note_use(Instant::now());
             self.send(&out);
         }
         Ok(())
@@ -358,5 +372,6 @@ async fn refuse(mut stream: Stream) {
 
 enum Wait {
     Gate,
+    Writes,
     Suspension(Suspension),
 }

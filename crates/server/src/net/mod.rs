@@ -6,6 +6,8 @@
 
 mod connection;
 mod listen;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub(crate) use listen::{Listeners, accept_all, bind_all};

@@ -27,6 +27,13 @@ const PIECE: usize = 64 * 1024;
 /// A replica sends acknowledgements and nothing larger.
 const MAX_INPUT: usize = 64 * 1024;
 
+/// While more than this waits to be written, nothing more is read that might have to be answered. What the stream
+/// or a snapshot brings is less, so that acknowledgements are heard however slowly the replica reads.
+const MAX_OUTGOING: usize = 256 * 1024;
+
+/// How long a link that ends waits for its last bytes to be written.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+
 const TICK: Duration = Duration::from_secs(1);
 
 /// Where the next bytes for the replica come from.
@@ -45,6 +52,16 @@ enum Source {
     Ready(Reader),
     /// The stream.
     Stream(Reader),
+}
+
+impl Source {
+    fn reader(&mut self) -> Option<&mut Reader> {
+        match self {
+            Source::Nothing | Source::Awaited(_) => None,
+            Source::Streamed { reader, .. } | Source::Spooling { reader, .. } => Some(reader),
+            Source::Spooled { reader, .. } | Source::Ready(reader) | Source::Stream(reader) => Some(reader),
+        }
+    }
 }
 
 struct Feed {
@@ -91,8 +108,11 @@ async fn run(engine: Arc<Engine>, replica: NewReplica) -> io::Result<()> {
     let mut tick = tokio::time::interval(TICK);
     loop {
         feed.take_requests(&mut input, &mut requests).await?;
-        if feed.closing || feed.client.is_closing() {
+        if feed.client.is_closing() {
             return Err(io::Error::other("closed"));
+        }
+        if feed.closing {
+            return feed.finish().await;
         }
         feed.publish();
         feed.advance(&mut read, &mut input, &mut tick).await?;
@@ -124,7 +144,10 @@ impl Feed {
             ReplicaRequest::Sync => Input::Sync(primary),
         };
         let outputs = self.machine.step(monotonic_ms(&engine), input);
-        self.carry_out(outputs).await
+        self.carry_out(outputs).await?;
+        // One that was refused is to come back; on this connection it would wait for nothing.
+        self.closing |= !self.machine.is_replica();
+        Ok(())
     }
 
     async fn step(&mut self, input: Input<'_>) -> io::Result<()> {
@@ -139,10 +162,10 @@ impl Feed {
                 Output::WantSnapshot => {
                     self.engine.stats.sync_full.fetch_add(1, Ordering::Relaxed);
                     let (started, awaited) = oneshot::channel();
+                    self.source = Source::Awaited(awaited);
                     if !self.engine.replication.request_snapshot(SnapshotRequest { started }).await {
                         return Err(io::Error::other("the server is shutting down"));
                     }
-                    self.source = Source::Awaited(awaited);
                 }
                 Output::SendPayload => self.payload_open = true,
                 Output::StartStream(offset) => self.start_stream(offset)?,
@@ -197,10 +220,12 @@ impl Feed {
                 Parsed::Request { len } => {
                     let request = &input[at..at + len];
                     let words: Vec<&[u8]> = ranges.iter().map(|range| range.of(request)).collect();
-                    if words.first().is_some_and(|name| name.eq_ignore_ascii_case(b"replconf")) {
-                        let outputs =
-                            self.machine.step(monotonic_ms(&self.engine), Input::Replconf(&words[1..]));
-                        self.carry_out(outputs).await?;
+                    match words.split_first() {
+                        None => self.step(Input::Newline).await?,
+                        Some((name, rest)) if name.eq_ignore_ascii_case(b"replconf") => {
+                            self.step(Input::Replconf(rest)).await?;
+                        }
+                        Some(_) => {}
                     }
                     at += len;
                 }
@@ -222,11 +247,14 @@ impl Feed {
         input: &mut Vec<u8>,
         tick: &mut tokio::time::Interval,
     ) -> io::Result<()> {
-        self.refill().await?;
+        self.refill()?;
         let idle = self.outgoing.is_empty();
+        let hears = self.outgoing.len() < MAX_OUTGOING;
+        // A snapshot that has begun is taken at once, since it comes with a reader that holds the log.
+        let takes = idle || matches!(self.source, Source::Awaited(_));
+        // Fair, so that a replica that never stops talking does not keep the stream from itself.
         tokio::select! {
-            biased;
-            n = read.read_buf(input) => match n? {
+            n = read.read_buf(input), if hears => match n? {
                 0 => Err(io::Error::other("the replica closed the connection")),
                 _ => Ok(()),
             },
@@ -234,7 +262,7 @@ impl Feed {
                 self.outgoing.drain(..n?);
                 if self.payload_open && !self.streaming { self.step(Input::PayloadProgress).await } else { Ok(()) }
             },
-            event = next_of(&mut self.source, self.payload_open), if idle => self.take(event).await,
+            event = next_of(&mut self.source, self.payload_open), if takes => self.take(event).await,
             () = std::future::poll_fn(|cx| self.client.poll_event(cx, false)) => Err(io::Error::other("closed")),
             _ = tick.tick() => {
                 self.machine.set_timeout(timeout_ms(&self.engine));
@@ -243,17 +271,29 @@ impl Feed {
         }
     }
 
-    /// Takes the next piece of the stream, or finds out that the replica is too far behind.
-    async fn refill(&mut self) -> io::Result<()> {
-        if let Source::Stream(reader) = &mut self.source {
-            let bytes = reader.peek(PIECE).map_err(io::Error::other)?;
-            if self.outgoing.is_empty() && !bytes.is_empty() {
-                let len = bytes.len();
-                self.outgoing.extend_from_slice(bytes);
-                reader.consume(len);
-            }
-        }
+    /// Takes the next piece of the stream, or finds out that the replica is too far behind: also one whose snapshot
+    /// is still on its way, since its reader holds the log as well.
+    fn refill(&mut self) -> io::Result<()> {
+        let due = if self.streaming && self.outgoing.is_empty() { PIECE } else { 0 };
+        let Some(reader) = self.source.reader() else { return Ok(()) };
+        let bytes = reader.peek(due).map_err(io::Error::other)?;
+        let len = bytes.len();
+        self.outgoing.extend_from_slice(bytes);
+        reader.consume(len);
         Ok(())
+    }
+
+    /// Writes what is left to say, and ends the connection.
+    async fn finish(mut self) -> io::Result<()> {
+        // The log is not held for the sake of a link that ends.
+        self.source = Source::Nothing;
+        let goodbye = async {
+            self.write.write_all(&self.outgoing).await?;
+            self.write.shutdown().await
+        };
+        tokio::time::timeout(CLOSE_PATIENCE, goodbye)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     async fn take(&mut self, event: SourceEvent) -> io::Result<()> {

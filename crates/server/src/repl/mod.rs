@@ -69,6 +69,18 @@ pub struct ReplicaInfo {
     pub acked_at_ms: u64,
 }
 
+/// What became of an order to change the role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum RoleChange {
+    /// The role is the new one.
+    Changed,
+    /// It was so already.
+    Already,
+    /// The link to the primary takes no orders, so the role stays as it is.
+    Unavailable,
+}
+
 struct State {
     history: History,
     master: Option<Master>,
@@ -195,15 +207,15 @@ impl Replication {
 
     /// Changes the role: follows `master`, or nobody. The caller owns the gate.
     ///
-    /// Returns false if it is so already.
-    pub fn change_role(&self, engine: &Engine, settings: &Settings, master: Option<Master>) -> bool {
+    /// Whoever waits for acknowledgements is woken, and what clients wrote before is nothing to wait for any more.
+    pub fn change_role(&self, engine: &Engine, settings: &Settings, master: Option<Master>) -> RoleChange {
         let mut state = self.state.lock();
         if state.master == master {
-            return false;
+            return RoleChange::Already;
         }
         let Ok(permit) = self.upstream.try_reserve() else {
             tracing::warn!("the link to the primary does not take commands; the role stays as it is");
-            return false;
+            return RoleChange::Unavailable;
         };
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
         let command = match &master {
@@ -225,22 +237,29 @@ impl Replication {
         state.master = master;
         state.link = None;
         let is_replica = state.master.is_some();
-        drop(state);
         self.is_replica.store(is_replica, Ordering::Release);
+        self.set_policies(engine, settings, &state);
+        drop(state);
         engine.log.force_select();
-        engine.set_policy(policy::REPLICA, is_replica);
-        self.refresh_policy(engine, settings);
+        engine.clients.list().iter().for_each(|client| client.written_up_to.set(ReplOffset(0)));
         if was_replica != is_replica {
             // Replicas have to learn of the new history, or that theirs is no primary any more.
             self.close_replicas(engine);
         }
-        true
+        self.acked.notify_waiters();
+        RoleChange::Changed
     }
 
     /// Brings the policies that follow from the role and the configuration up to date.
     pub fn refresh_policy(&self, engine: &Engine, settings: &Settings) {
-        let replica = self.is_replica();
-        let link_up = self.state.lock().link.is_some_and(|link| link.up);
+        self.set_policies(engine, settings, &self.state.lock());
+    }
+
+    /// The state stays locked meanwhile, so that no policy of an older role is set after those of a newer one.
+    fn set_policies(&self, engine: &Engine, settings: &Settings, state: &State) {
+        let replica = state.master.is_some();
+        let link_up = state.link.is_some_and(|link| link.up);
+        engine.set_policy(policy::REPLICA, replica);
         engine.set_policy(policy::READ_ONLY, replica && settings.replica_read_only);
         engine.set_policy(policy::STALE, replica && !link_up && !settings.replica_serve_stale_data);
         let wanted = settings.min_replicas_to_write.max(0) as usize;
@@ -299,15 +318,17 @@ impl Replication {
         }
     }
 
-    /// `WAIT`: until `count` replicas have everything up to `offset`, or the time is over. How many have.
-    pub async fn wait(&self, count: usize, offset: ReplOffset, timeout_ms: u64) -> usize {
+    /// `WAIT`: until `count` replicas have everything up to `offset`, or the time is over. How many have; `None` when
+    /// the role is no longer that of `epoch`, and the offset one of another history.
+    pub async fn wait(&self, count: usize, offset: ReplOffset, epoch: u64, timeout_ms: u64) -> Option<usize> {
+        let acknowledged = || (self.epoch() == epoch).then(|| self.acknowledged(offset));
         let enough = async {
             loop {
                 let acked = self.acked.notified();
                 tokio::pin!(acked);
                 acked.as_mut().enable();
-                let have = self.acks.lock().count_acked(offset);
-                if have >= count {
+                let have = acknowledged();
+                if have.is_none_or(|have| have >= count) {
                     return have;
                 }
                 acked.await;
@@ -318,7 +339,7 @@ impl Replication {
         }
         match tokio::time::timeout(std::time::Duration::from_millis(timeout_ms), enough).await {
             Ok(have) => have,
-            Err(_) => self.acks.lock().count_acked(offset),
+            Err(_) => acknowledged(),
         }
     }
 
@@ -408,8 +429,12 @@ impl Replication {
         self.close_replicas(engine);
     }
 
-    pub(crate) fn set_link(&self, status: Status) {
-        self.state.lock().link = Some(status);
+    /// How the link stands that belongs to the role of `epoch`.
+    pub(crate) fn set_link(&self, status: Status, epoch: u64) {
+        let mut state = self.state.lock();
+        if state.master.is_some() && self.epoch() == epoch {
+            state.link = Some(status);
+        }
     }
 
     pub(crate) async fn request_snapshot(&self, request: SnapshotRequest) -> bool {

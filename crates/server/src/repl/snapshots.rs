@@ -1,13 +1,14 @@
 //! Snapshots for replicas: one serves all who wait for it when it begins.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redkeep_replication::Reader;
 use redkeep_replication::core::Position;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, policy};
 use crate::snapshot::{self, Chunk};
 
 /// Chunks that wait for one replica. The slowest sets the pace of all.
@@ -49,6 +50,11 @@ pub(crate) async fn serve_snapshots(engine: Arc<Engine>, mut requests: mpsc::Rec
 async fn serve(engine: &Arc<Engine>, waiting: Vec<SnapshotRequest>) {
     let limit = engine.config.settings().output_limits.replica.hard;
     let begun = snapshot::begin(engine, || {
+        let position = engine.replication.position(engine);
+        if engine.policy.load(Ordering::Acquire) & policy::LOADING != 0 {
+            // Half a data set is nobody's; those who asked are sent away, and ask again.
+            return (position, Vec::new());
+        }
         engine.replication.activate_log(&engine.log);
         engine.log.force_select();
         let position = engine.replication.position(engine);

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +16,7 @@ use redkeep_replication::core::replica_link::{
 };
 use redkeep_replication::core::{PayloadEnd, Position};
 use redkeep_resp::net::{Address, Stream};
+use redkeep_store::{Database, Exclusive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -23,13 +25,18 @@ use super::feed::log;
 use super::monotonic_ms;
 use crate::dispatch::StreamApplier;
 use crate::engine::{Engine, policy};
-use crate::load::load_file;
+use crate::error::ServerError;
+use crate::load::{Report, load_unless};
+use crate::observers::Observers;
 
 /// Bytes that one read of the link may bring.
 const PIECE: usize = 64 * 1024;
 
 /// Longest wait for a connection to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why what was received is not used.
+const CHANGED: &str = "the primary has changed meanwhile";
 
 /// What the rest of the server tells the link.
 #[derive(Debug)]
@@ -57,11 +64,17 @@ pub(crate) async fn follow(engine: Arc<Engine>, mut commands: mpsc::Receiver<Ups
                 Some(command) => upstream.command(command),
             },
             stream = opened(&mut upstream.connecting) => upstream.connected(stream),
+            loaded = finished(&mut upstream.loading) => Some(upstream.loaded(loaded).await),
             received = read(&mut upstream.connection), if wants_bytes => Some(received),
             _ = tick.tick() => Some(Input::Tick),
         };
         if let Some(input) = input {
             upstream.step(input).await;
+        }
+        if upstream.loading.is_none()
+            && let Some(reason) = upstream.lost_while_loading.take()
+        {
+            upstream.step(Input::Disconnected(reason)).await;
         }
         upstream.report();
     }
@@ -79,6 +92,9 @@ struct Upstream {
     connecting: Option<JoinHandle<io::Result<Stream>>>,
     connection: Option<Connection>,
     spool: Option<Spool>,
+    loading: Option<Load>,
+    /// Why the connection ended, if it did while a snapshot was being loaded: which is no reason not to finish that.
+    lost_while_loading: Option<String>,
     applier: StreamApplier,
     /// The epoch of the role that the link belongs to.
     epoch: u64,
@@ -97,6 +113,36 @@ impl Drop for Spool {
     }
 }
 
+/// A snapshot that is being loaded, on a thread of its own. Letting go of it breaks the load off.
+struct Load {
+    thread: JoinHandle<Result<Report, ServerError>>,
+    stop: Arc<AtomicBool>,
+    position: Position,
+}
+
+impl Load {
+    fn start(engine: Arc<Engine>, spool: Spool, old: Vec<Arc<Database<Observers>>>) -> Load {
+        let stop: Arc<AtomicBool> = Arc::default();
+        let (stopped, position) = (stop.clone(), spool.position);
+        let thread = tokio::task::spawn_blocking(move || {
+            drop(old);
+            load_unless(&engine, &spool.path, true, &stopped)
+        });
+        Load { thread, stop, position }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+async fn finished(loading: &mut Option<Load>) -> Result<Report, ServerError> {
+    let Some(load) = loading else { return std::future::pending().await };
+    (&mut load.thread).await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
+}
+
 async fn opened(connecting: &mut Option<JoinHandle<io::Result<Stream>>>) -> io::Result<Stream> {
     let Some(handle) = connecting else { return std::future::pending().await };
     let opened = handle.await.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -112,6 +158,11 @@ async fn read(connection: &mut Option<Connection>) -> Input {
         Ok(_) => Input::Received(connection.buffer.split().freeze()),
         Err(error) => Input::Disconnected(error.to_string()),
     }
+}
+
+/// Empties all databases; what they held is to be dropped outside of the gate.
+fn flush_all(engine: &Engine, claim: &mut Exclusive) -> Vec<Arc<Database<Observers>>> {
+    (0..engine.keyspace.databases()).filter_map(|db| engine.flush(claim, db)).collect()
 }
 
 fn link_config(engine: &Engine) -> LinkConfig {
@@ -137,6 +188,8 @@ impl Upstream {
             connecting: None,
             connection: None,
             spool: None,
+            loading: None,
+            lost_while_loading: None,
             epoch: engine.replication.epoch(),
             engine,
         }
@@ -211,9 +264,9 @@ impl Upstream {
             }
             Output::StartPayload { position, end } => return self.start_payload(position, end),
             Output::Payload(bytes) => return self.receive(&bytes),
-            Output::EndPayload => return Some(self.load().await),
-            Output::AbortPayload => self.spool = None,
-            Output::Continue { new_id } => self.go_on(new_id).await,
+            Output::EndPayload => return self.load().await,
+            Output::AbortPayload => self.abort_payload().await,
+            Output::Continue { .. } => return self.go_on().await,
             Output::Stream(bytes) => return self.apply(&bytes).await,
             Output::Log(event) => log(event.level(), &event.to_string()),
         }
@@ -223,11 +276,17 @@ impl Upstream {
     async fn send(&mut self, bytes: Bytes) -> Option<Input> {
         let connection = self.connection.as_mut()?;
         let patience = Duration::from_millis(link_config(&self.engine).timeout_ms);
-        match tokio::time::timeout(patience, connection.write.write_all(&bytes)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(Input::Disconnected(error.to_string())),
-            Err(_) => Some(Input::Disconnected("the primary does not read".into())),
+        let reason = match tokio::time::timeout(patience, connection.write.write_all(&bytes)).await {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the primary does not read".into(),
+        };
+        if self.loading.is_none() {
+            return Some(Input::Disconnected(reason));
         }
+        self.connection = None;
+        self.lost_while_loading = Some(reason);
+        None
     }
 
     fn start_payload(&mut self, position: Position, _end: PayloadEnd) -> Option<Input> {
@@ -250,10 +309,11 @@ impl Upstream {
         Some(Input::LoadFailed(failed))
     }
 
-    /// Replaces the data set by the snapshot that was received.
-    async fn load(&mut self) -> Input {
+    /// Begins to replace the data set by the snapshot that was received. Until it is there whole, there is nothing
+    /// that anybody could continue from.
+    async fn load(&mut self) -> Option<Input> {
         let Some(spool) = self.spool.take() else {
-            return Input::LoadFailed("there is no snapshot to load".into());
+            return Some(Input::LoadFailed("there is no snapshot to load".into()));
         };
         let engine = self.engine.clone();
         engine.set_policy(policy::LOADING, true);
@@ -261,35 +321,78 @@ impl Upstream {
         if engine.replication.epoch() != self.epoch {
             engine.set_policy(policy::LOADING, false);
             engine.release(claim);
-            return Input::LoadFailed("the primary has changed meanwhile".into());
+            return Some(Input::LoadFailed(CHANGED.into()));
         }
-        let old: Vec<_> = (0..engine.keyspace.databases()).map(|db| engine.flush(&mut claim, db)).collect();
-        engine.replication.restart_at(&engine.log, spool.position);
+        let old = flush_all(&engine, &mut claim);
+        engine.replication.deactivate_log(&engine.log);
         engine.release(claim);
-        drop(old);
-        let loaded = load_file(&engine, &spool.path, true);
-        self.applier.begin(loaded.as_ref().map_or(0, |report| report.stream_db));
-        engine.set_policy(policy::LOADING, false);
-        match loaded {
-            Ok(report) => {
+        self.lost_while_loading = None;
+        self.loading = Some(Load::start(engine, spool, old));
+        None
+    }
+
+    /// The load has ended. What was loaded in part goes; what was loaded whole stays, but is continued from only in
+    /// the role that it was loaded for.
+    async fn loaded(&mut self, loaded: Result<Report, ServerError>) -> Input {
+        let position = self.loading.take().map(|load| load.position);
+        let engine = self.engine.clone();
+        let mut claim = engine.claim().await;
+        let same_role = engine.replication.epoch() == self.epoch;
+        let mut partial = Vec::new();
+        let input = match (loaded, position) {
+            (Ok(report), Some(position)) if same_role => {
+                engine.replication.restart_at(&engine.log, position);
+                self.applier.begin(report.stream_db);
                 tracing::info!("{} keys loaded from the primary's snapshot", report.keys);
                 Input::Loaded
             }
-            Err(error) => Input::LoadFailed(error.to_string()),
-        }
+            (Ok(_), _) => Input::LoadFailed(CHANGED.into()),
+            (Err(error), _) => {
+                partial = flush_all(&engine, &mut claim);
+                Input::LoadFailed(error.to_string())
+            }
+        };
+        engine.set_policy(policy::LOADING, false);
+        engine.release(claim);
+        drop(partial);
+        input
     }
 
-    async fn go_on(&mut self, new_id: Option<redkeep_replication::ReplId>) {
+    /// Gives up the snapshot that is being received or loaded.
+    async fn abort_payload(&mut self) {
+        self.spool = None;
+        self.lost_while_loading = None;
+        let Some(mut load) = self.loading.take() else { return };
+        load.stop.store(true, Ordering::Relaxed);
+        // It must have ended before the link or a client uses the keyspace. If it did whole, its data stays.
+        let whole = matches!((&mut load.thread).await, Ok(Ok(_)));
+        let mut claim = self.engine.claim().await;
+        let partial = if whole { Vec::new() } else { flush_all(&self.engine, &mut claim) };
+        self.engine.set_policy(policy::LOADING, false);
+        self.engine.release(claim);
+        drop(partial);
+    }
+
+    /// The primary lets this node continue, perhaps under another id.
+    async fn go_on(&mut self) -> Option<Input> {
         self.applier.resume();
         let engine = self.engine.clone();
         let claim = engine.claim().await;
+        if engine.replication.epoch() != self.epoch {
+            engine.release(claim);
+            return Some(Input::Disconnected(CHANGED.into()));
+        }
         if !engine.log.is_active() {
             engine.log.reset(engine.log.end());
         }
-        if let Some(id) = new_id {
+        // Not only what this answer said: an id may have come with one that another change of role made void.
+        if let Some(Position { id, .. }) = self.link.position()
+            && id != engine.replication.history().id()
+        {
             engine.replication.branch(&engine, id);
         }
         engine.release(claim);
+        None
     }
 
     async fn apply(&mut self, bytes: &[u8]) -> Option<Input> {
@@ -310,7 +413,7 @@ impl Upstream {
     fn report(&self) {
         let engine = &self.engine;
         if engine.replication.is_replica() {
-            engine.replication.set_link(self.link.status(monotonic_ms(engine)));
+            engine.replication.set_link(self.link.status(monotonic_ms(engine)), self.epoch);
             engine.replication.refresh_policy(engine, &engine.config.settings());
         }
     }

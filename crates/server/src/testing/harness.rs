@@ -70,7 +70,8 @@ impl Harness {
         let mut request = Vec::new();
         encode_command(&mut request, words);
         let mut out = Vec::new();
-        let progress = self.executor.run(session, &mut RequestReader::default(), &mut request, &mut out);
+        let mut reader = RequestReader::default();
+        let progress = self.executor.run(&self.engine, session, &mut reader, &mut request, &mut out);
         match progress.next {
             Next::Read(_) | Next::Close => {}
             other => panic!("{words:?} led to {other:?}"),
