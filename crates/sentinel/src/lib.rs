@@ -23,6 +23,7 @@ pub mod config;
 pub mod core;
 #[cfg(test)]
 mod golden;
+mod lead;
 mod link;
 mod local;
 mod private;

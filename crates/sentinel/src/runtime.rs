@@ -8,6 +8,7 @@
 //! | `inputs` | what clients and other sentinels said on our own port |
 //! | `applied` | commands that the group applied |
 //! | `leadership` | who leads |
+//! | `lead` | the proof that it is we |
 //! | `sleep` | the moment at which the node wants to be stepped |
 //! | `stop` | the end |
 //!
@@ -26,9 +27,10 @@ use crate::core::event::{Event, Kind};
 use crate::core::ids::Addr;
 use crate::core::node::{Input, LinkEvent, LinkId, Node, Output};
 use crate::core::topology::{Applied, Command, Topology};
+use crate::lead::Lead;
 use crate::link::Links;
 use crate::local::SharedLocal;
-use crate::raft::{Delivery, Events, Group, GroupError, PeerAddress, Role, Sighting, Source, Standing};
+use crate::raft::{Delivery, Events, Group, GroupError, PeerAddress, Sighting, Source, Standing};
 use crate::scripts::called_for;
 
 /// Inputs from clients that wait for the main loop. When it is full a client's hello or report is dropped; they come
@@ -42,8 +44,6 @@ pub(crate) const EVENT_QUEUE: usize = 4096;
 pub(crate) const SCRIPT_QUEUE: usize = 256;
 /// Proposals under way. More are not made: what calls for them will still be so a moment later.
 const MAX_PROPOSALS: usize = 64;
-/// A leader that no majority has acknowledged for this long may have a successor, and does nothing.
-const LEADER_PROOF_MS: u64 = 300;
 
 /// What the parts of a running sentinel share.
 pub(crate) struct Shared {
@@ -115,6 +115,7 @@ pub(crate) struct Runtime {
     pub(crate) deliveries: Events<Topology>,
     /// Index of the topology that the node holds.
     pub(crate) applied: Option<u64>,
+    pub(crate) lead: Lead,
 }
 
 impl Runtime {
@@ -140,6 +141,7 @@ impl Runtime {
                     None => group_runs = false,
                 },
                 Ok(()) = leadership.changed() => self.enter_group(),
+                Some(()) = self.lead.proved() => {}
                 () = sleep_until(wake) => self.step(Input::Tick),
                 _ = self.stop.changed() => return,
             }
@@ -148,7 +150,13 @@ impl Runtime {
         }
     }
 
+    /// Steps the node; first it learns whether it still leads, so that it acts on nothing without the right to.
     fn step(&mut self, input: Input) {
+        self.check_lead();
+        self.take(input);
+    }
+
+    fn take(&mut self, input: Input) {
         let now = self.shared.now_ms();
         let outputs = self.shared.node.lock().step(now, input);
         self.carry_out(outputs);
@@ -158,9 +166,9 @@ impl Runtime {
         match delivery {
             Delivery::Command(command) => {
                 if self.applied.is_some_and(|known| command.index > known) {
-                    self.applied = Some(command.index);
                     let fresh = command.index > self.replayed;
                     self.step(Input::Applied { command: Box::new(command.command.clone()), fresh });
+                    self.applied = Some(command.index);
                 }
             }
             Delivery::Missed => self.reload(),
@@ -173,8 +181,8 @@ impl Runtime {
             return;
         }
         let state = self.shared.group.watch().borrow().clone();
-        self.applied = Some(state.index);
         self.step(Input::Group(Box::new(Topology::clone(&state.state))));
+        self.applied = Some(state.index);
     }
 
     /// The group has begun, or taken this sentinel in.
@@ -185,11 +193,10 @@ impl Runtime {
     }
 
     fn check_lead(&mut self) {
-        let leads = self.shared.group.leadership().role == Role::Leader
-            && self.shared.group.status().quorum_ack_age_ms.is_some_and(|age| age <= LEADER_PROOF_MS);
+        let leads = self.lead.check(self.shared.now_ms(), &self.shared.group, self.applied);
         if leads != self.shared.node.lock().is_leading() {
             tracing::info!(leads, "leadership of the group");
-            self.step(Input::Leading(leads));
+            self.take(Input::Leading(leads));
         }
     }
 

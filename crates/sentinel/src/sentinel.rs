@@ -19,9 +19,11 @@ use crate::core::event::Event;
 use crate::core::ids::{Addr, SentinelId};
 use crate::core::node::{Identity, Node, Output};
 use crate::core::topology::{Monitored, Settings, Topology};
+use crate::lead::Lead;
 use crate::link::{LinkContext, Links, PeerTransport};
 use crate::local::SharedLocal;
 use crate::private::PrivateFiles;
+use crate::raft::storage::dir::replace;
 use crate::raft::{
     BootstrapOptions, Group, GroupOptions, OpenError, PeerAddress, Sighting, Source, Standing, Timings,
 };
@@ -173,9 +175,7 @@ fn public_id(dir: &std::path::Path, configured: Option<SentinelId>) -> io::Resul
         Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let id = SentinelId::from_bytes(std::array::from_fn(|_| fastrand::u8(..)));
-            std::fs::write(&path, format!("{id}\n"))?;
-            std::fs::File::open(&path)?.sync_all()?;
-            std::fs::File::open(dir)?.sync_all()?;
+            replace(&path, format!("{id}\n").as_bytes())?;
             Ok(id)
         }
         Err(error) => Err(error),
@@ -283,6 +283,7 @@ impl Started {
             scripts,
             deliveries,
             applied: member.then_some(applied.index),
+            lead: Lead::default(),
         };
         let api = Arc::new(Api {
             shared: Arc::clone(&shared),

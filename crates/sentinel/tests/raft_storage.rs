@@ -140,6 +140,23 @@ async fn the_other_files_are_whole_or_an_error() {
 }
 
 #[tokio::test]
+async fn a_bound_directory_without_its_log_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = written(dir.path()).await;
+    fs::rename(&log, dir.path().join("elsewhere")).unwrap();
+    close(Opened::open(dir.path()).unwrap()).await;
+    let storage = Opened::open(dir.path()).unwrap();
+    storage.binding_file.write(&Binding::Joined(GroupId::from_bytes([1; 20]))).unwrap();
+    close(storage).await;
+    fs::remove_file(&log).unwrap();
+    let Err(OpenError::Corrupt { file, .. }) = Opened::open(dir.path()) else {
+        panic!("it may have voted, and does not know for whom")
+    };
+    assert_eq!(file, log);
+    assert!(!log.exists(), "nothing is made in its place");
+}
+
+#[tokio::test]
 async fn a_log_that_is_mostly_dead_is_rewritten() {
     let dir = tempfile::tempdir().unwrap();
     let mut storage = Opened::open(dir.path()).unwrap();

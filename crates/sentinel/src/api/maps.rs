@@ -5,6 +5,9 @@ use crate::core::ids::{Addr, SentinelId};
 use crate::core::node::{Instance, LinkState, Node, Peer, Watch};
 use crate::core::topology::{Cause, Failover, Master, Reconfiguration, Stage};
 
+/// What Redis shows of a replica that never linked: its -1 seconds as ms.
+const NEVER_LINKED: &str = "-1000";
+
 /// Fields of an instance.
 pub(super) type Fields = Vec<(&'static str, String)>;
 
@@ -70,7 +73,10 @@ impl<'a> View<'a> {
         let (host, port) =
             info.master.as_ref().map_or(("?", 0), |master| (master.host.as_str(), master.port));
         fields.extend([
-            ("master-link-down-time", info.link_down_ms.to_string()),
+            (
+                "master-link-down-time",
+                info.link_down_ms.map_or_else(|| NEVER_LINKED.to_owned(), |ms| ms.to_string()),
+            ),
             ("master-link-status", if info.link_up { "ok" } else { "err" }.to_owned()),
             ("master-host", host.to_owned()),
             ("master-port", port.to_string()),

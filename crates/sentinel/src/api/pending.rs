@@ -118,7 +118,8 @@ fn refused(refusal: Refusal) -> String {
         | Refusal::Duplicate
         | Refusal::Stale
         | Refusal::NoSuchReplica
-        | Refusal::TooMany => format!("ERR {refusal}"),
+        | Refusal::TooMany
+        | Refusal::ImplausibleEpoch => format!("ERR {refusal}"),
     }
 }
 

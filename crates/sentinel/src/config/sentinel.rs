@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{ConfigError, Line, MasterConfig, SentinelConfig, is_executable, resolve};
 use crate::core::ids::{Addr, Epoch};
-use crate::core::topology::{Setting, Settings};
+use crate::core::topology::{Setting, Settings, parse_millis};
 use crate::local::LocalMaster;
 
 /// When a directive is applied.
@@ -87,7 +87,7 @@ const DIRECTIVES: &[Directive] = &[
         },
     },
     before("bootstrap-settle-ms", |config, args| {
-        config.settle_ms = positive(&args[0], "Invalid bootstrap-settle-ms.")?;
+        config.settle_ms = positive_millis(&args[0], "Invalid bootstrap-settle-ms.")?;
         Ok(())
     }),
     before("current-epoch", |_, args| integer(&args[0]).map(drop)),
@@ -95,11 +95,11 @@ const DIRECTIVES: &[Directive] = &[
     after("down-after-milliseconds", 2, |config, args| millis(config, args, Setting::DownAfter)),
     after("failover-timeout", 2, |config, args| millis(config, args, Setting::FailoverTimeout)),
     after("refused-after-milliseconds", 2, |config, args| {
-        let ms = args[1].parse().map_err(|_| "negative time parameter.".to_owned())?;
+        let ms = parse_millis(&args[1]).ok_or_else(|| "negative time parameter.".to_owned())?;
         set(config, &args[0], Setting::RefusedAfter(ms))
     }),
     after("master-reboot-down-after-period", 2, |config, args| {
-        let ms = args[1].parse().map_err(|_| "negative time parameter.".to_owned())?;
+        let ms = parse_millis(&args[1]).ok_or_else(|| "negative time parameter.".to_owned())?;
         set(config, &args[0], Setting::MasterRebootDownAfter(ms))
     }),
     after("parallel-syncs", 2, |config, args| {
@@ -205,7 +205,7 @@ fn set(config: &mut SentinelConfig, name: &str, setting: Setting) -> Result<(), 
 
 fn millis(config: &mut SentinelConfig, args: &[String], setting: fn(u64) -> Setting) -> Result<(), String> {
     master(config, &args[0])?;
-    let ms = positive(&args[1], "negative or zero time parameter.")?;
+    let ms = positive_millis(&args[1], "negative or zero time parameter.")?;
     set(config, &args[0], setting(ms))
 }
 
@@ -245,6 +245,10 @@ fn address(host: &str, port: &str, wrong: &str) -> Result<Addr, String> {
 
 fn integer(arg: &str) -> Result<u64, String> {
     arg.parse().map_err(|_| "argument couldn't be parsed into an integer".to_owned())
+}
+
+fn positive_millis(arg: &str, wrong: &str) -> Result<u64, String> {
+    parse_millis(arg).filter(|ms| *ms > 0).ok_or_else(|| wrong.to_owned())
 }
 
 fn positive<T: std::str::FromStr + PartialOrd + Default>(arg: &str, wrong: &str) -> Result<T, String> {

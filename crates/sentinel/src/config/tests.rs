@@ -90,3 +90,15 @@ fn lines_behind_the_file_win() {
     assert_eq!(config.port, 5);
     assert!(config.masters.contains_key("a b"));
 }
+
+#[test]
+fn a_time_that_would_overflow_is_no_time() {
+    let line = |name: &str, ms: u64| format!("{MONITOR}sentinel {name} m {ms}\n");
+    let most = i64::MAX as u64 / 4;
+    for name in ["down-after-milliseconds", "failover-timeout", "refused-after-milliseconds"] {
+        assert!(SentinelConfig::parse(&line(name, most)).is_ok(), "{name}");
+        for ms in [most + 1, u64::MAX] {
+            assert_eq!(fails(&line(name, ms)).0, 2, "{name}");
+        }
+    }
+}

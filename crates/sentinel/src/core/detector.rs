@@ -162,7 +162,8 @@ impl Detector {
         };
         let silence = silent_since.map(|since| since.saturating_add(limits.down_after_ms).saturating_add(1));
         let refused = self.connected_at.is_none() && self.refusal_seen_again && limits.refused_after_ms > 0;
-        let refusal = self.refused_since.filter(|_| refused).map(|since| since + limits.refused_after_ms);
+        let refusal =
+            self.refused_since.filter(|_| refused).map(|since| since.saturating_add(limits.refused_after_ms));
         silence.into_iter().chain(refusal).min()
     }
 }

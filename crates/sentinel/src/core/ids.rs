@@ -5,16 +5,26 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Nobody makes so many failovers while a sentinel is not looking.
+const MAX_EPOCHS_AHEAD: u64 = 1 << 20;
+
 /// Redis Sentinel's logical clock: every failover gets the next one, and a configuration carries the
 /// epoch of the failover that made it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
 impl Epoch {
-    /// The epoch after this one.
+    /// The epoch after this one, if there is one.
     #[must_use]
-    pub fn next(self) -> Self {
-        Self(self.0 + 1)
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+
+    /// Whether this epoch can be reached from `other` by failovers. One that is further ahead than that was made up, and
+    /// would take the epochs of later failovers away.
+    #[must_use]
+    pub fn is_plausible_after(self, other: Self) -> bool {
+        self.0 <= other.0.saturating_add(MAX_EPOCHS_AHEAD)
     }
 }
 

@@ -38,11 +38,11 @@ pub struct Info {
     pub master: Option<Addr>,
     /// `master_link_status:up`
     pub link_up: bool,
-    /// `master_link_down_since_seconds`, in ms.
-    pub link_down_ms: u64,
+    /// `master_link_down_since_seconds`, in ms; `None` when it never linked, which Redis tells as -1 seconds.
+    pub link_down_ms: Option<u64>,
     /// `slave_priority`; 0: never promote.
     pub priority: u32,
-    /// `slave_repl_offset`
+    /// `slave_repl_offset` of a replica, `master_repl_offset` of a master.
     pub offset: u64,
     /// `replica_announced`
     pub announced: bool,
@@ -56,7 +56,7 @@ impl Default for Info {
             replicas: Vec::new(),
             master: None,
             link_up: false,
-            link_down_ms: 0,
+            link_down_ms: Some(0),
             priority: 100,
             offset: 0,
             announced: true,
@@ -76,7 +76,7 @@ impl Info {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let mut info = Self::default();
-        let (mut host, mut port) = (None, None);
+        let (mut host, mut port, mut written) = (None, None, 0);
         for (key, value) in text.lines().filter_map(|line| line.trim_end().split_once(':')) {
             match key {
                 "run_id" => value.clone_into(&mut info.run_id),
@@ -85,10 +85,11 @@ impl Info {
                 "master_port" => port = value.parse().ok(),
                 "master_link_status" => info.link_up = value.eq_ignore_ascii_case("up"),
                 "master_link_down_since_seconds" => {
-                    info.link_down_ms = value.parse().map_or(0, |seconds: u64| seconds.saturating_mul(1000));
+                    info.link_down_ms = value.parse().map_or(info.link_down_ms, since);
                 }
                 "slave_priority" => info.priority = value.parse().unwrap_or(info.priority),
                 "slave_repl_offset" => info.offset = value.parse().unwrap_or(info.offset),
+                "master_repl_offset" => written = value.parse().unwrap_or(written),
                 "replica_announced" => info.announced = value != "0",
                 _ if is_replica_line(key) && info.replicas.len() < MAX_REPLICA_LINES => {
                     info.replicas.extend(replica(value));
@@ -97,8 +98,22 @@ impl Info {
             }
         }
         info.master = host.zip(port).map(|(host, port)| Addr::new(host, port));
+        if info.role == Some(Role::Master) {
+            info.offset = written;
+        }
         info
     }
+
+    /// A replica whose link is down and never was up: what it holds, it has not from this master.
+    #[must_use]
+    pub fn never_linked(&self) -> bool {
+        !self.link_up && self.link_down_ms.is_none()
+    }
+}
+
+/// Negative seconds: never.
+fn since(seconds: i64) -> Option<u64> {
+    u64::try_from(seconds).ok().map(|seconds| seconds.saturating_mul(1000))
 }
 
 fn role(value: &str) -> Option<Role> {
@@ -144,14 +159,28 @@ mod tests {
              master_link_down_since_seconds:7\r\nslave_priority:0\r\nslave_repl_offset:99\r\nreplica_announced:0\r\n",
         );
         assert_eq!(info.master, Some(Addr::new("10.0.0.1", 6379)));
-        assert_eq!((info.link_up, info.link_down_ms), (false, 7000));
+        assert_eq!((info.link_up, info.link_down_ms), (false, Some(7000)));
         assert_eq!((info.priority, info.offset, info.announced), (0, 99, false));
     }
 
     #[test]
+    fn a_replica_that_never_linked_says_minus_one() {
+        let down = "role:slave\r\nmaster_link_status:down\r\nmaster_link_down_since_seconds:";
+        let info = |seconds: i64| Info::parse(&format!("{down}{seconds}\r\n"));
+        assert!(info(-1).never_linked());
+        assert!(!info(0).never_linked() && !Info::default().never_linked());
+    }
+
+    #[test]
+    fn a_master_tells_its_own_offset() {
+        let text = "slave_repl_offset:7\r\nmaster_repl_offset:9\r\n";
+        assert_eq!(Info::parse(&format!("role:slave\r\n{text}")).offset, 7);
+        assert_eq!(Info::parse(&format!("role:master\r\n{text}")).offset, 9);
+    }
+
+    #[test]
     fn nonsense_is_skipped() {
-        let info =
-            Info::parse("role:king\nslave_priority:-1\nno colon\n:\nmaster_link_down_since_seconds:-1");
+        let info = Info::parse("role:king\nslave_priority:-1\nno colon\n:\nmaster_link_down_since_seconds:x");
         assert_eq!(info, Info::default());
     }
 }

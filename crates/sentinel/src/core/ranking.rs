@@ -3,7 +3,8 @@
 //! Redis's rule. First some are ruled out: those that do not answer, that may never be promoted (priority 0), that
 //! have not told anything of themselves lately, or that had lost the master long before it failed. Of the others the
 //! lowest priority wins, then the greatest replication offset, then the lowest run id. One thing is added: a replica
-//! that says it is a master does not copy anybody, so its data is another history; it comes last.
+//! that says it is a master, or has never linked to its master, copies nobody, so its data is another history: it comes
+//! last, and is ruled out if it has no data at all.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -15,6 +16,8 @@ pub const MAX_PING_AGE_MS: u64 = 5000;
 pub const MAX_INFO_AGE_DOWN_MS: u64 = 5000;
 /// A replica whose INFO is older than this is not chosen while the master is up, ms.
 pub const MAX_INFO_AGE_MS: u64 = 30_000;
+/// The offset of an instance that has written nothing: Redis counts from 0, or from 1.
+const EMPTY_OFFSET: u64 = 1;
 
 /// What the choice depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Candidate {
     pub info_age_ms: Option<u64>,
     /// How long it says that its link to the master is down, ms.
     pub link_down_ms: u64,
+    /// It says that it has not been linked to its master since it started.
+    pub never_linked: bool,
     /// It says that it is a master.
     pub reports_master: bool,
     /// `replica-priority`
@@ -63,6 +68,12 @@ impl Candidate {
             && self.priority != 0
             && self.info_age_ms.is_some_and(|age| age <= max_info_age)
             && self.link_down_ms <= max_link_down
+            && !(self.has_other_history() && self.offset <= EMPTY_OFFSET)
+    }
+
+    /// What it holds need not be what the master held.
+    fn has_other_history(&self) -> bool {
+        self.reports_master || self.never_linked
     }
 
     /// `Less`: this one is to be preferred. An unknown run id comes last; run ids compare as Redis compares
@@ -71,7 +82,7 @@ impl Candidate {
     pub fn rank(&self, other: &Self) -> Ordering {
         let key = |candidate: &Self| {
             (
-                candidate.reports_master,
+                candidate.has_other_history(),
                 candidate.priority,
                 Reverse(candidate.offset),
                 candidate.run_id.is_empty(),
@@ -104,6 +115,7 @@ mod tests {
             ping_age_ms: 0,
             info_age_ms: Some(0),
             link_down_ms: 0,
+            never_linked: false,
             reports_master: false,
             priority: 100,
             offset: 10,
@@ -122,6 +134,8 @@ mod tests {
             Candidate { info_age_ms: None, ..candidate(1) },
             Candidate { info_age_ms: Some(5001), ..candidate(1) },
             Candidate { link_down_ms: 10_101, ..candidate(1) },
+            Candidate { never_linked: true, offset: 1, ..candidate(1) },
+            Candidate { reports_master: true, offset: 0, ..candidate(1) },
         ];
         for case in &excluded {
             assert!(!case.is_eligible(DOWN), "{case:?}");
@@ -131,10 +145,18 @@ mod tests {
         assert!(Candidate { link_down_ms: 10_100, ..candidate(1) }.is_eligible(DOWN));
     }
 
+    #[test]
+    fn a_divergent_tail_does_not_outrank_a_copy() {
+        let returned = Candidate { never_linked: true, offset: 900, priority: 1, ..candidate(1) };
+        let all = [returned, candidate(2)];
+        assert_eq!(choose(all.iter(), DOWN), Some(&all[1]));
+        assert_eq!(choose(all[..1].iter(), DOWN), Some(&all[0]), "still better than nobody");
+    }
+
     /// The rule said slowly: nobody else is better in the first criterion in which they differ.
     fn beats(a: &Candidate, b: &Candidate) -> bool {
-        if a.reports_master != b.reports_master {
-            return !a.reports_master;
+        if a.has_other_history() != b.has_other_history() {
+            return !a.has_other_history();
         }
         if a.priority != b.priority {
             return a.priority < b.priority;
@@ -155,8 +177,9 @@ mod tests {
         for n in 0..96u16 {
             all.push(Candidate {
                 reports_master: n % 3 == 2,
+                never_linked: n % 5 == 4,
                 priority: u32::from(n / 3 % 4) * 50,
-                offset: u64::from(n / 12 % 2),
+                offset: u64::from(n / 12 % 3),
                 run_id: ["", "a", "B", "c"][usize::from(n / 24)].into(),
                 down: n % 7 == 0,
                 ..candidate(n)

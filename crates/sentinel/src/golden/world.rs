@@ -351,8 +351,9 @@ fn info(words: &mut Words<'_>) -> String {
     let mut lines = vec![format!("role:{}", role(words.next()).as_str())];
     lines.extend(words.take("run").map(|run| format!("run_id:{run}")));
     lines.extend(words.number("priority").map(|n| format!("slave_priority:{n}")));
-    lines.extend(words.number("offset").map(|n| format!("slave_repl_offset:{n}")));
-    lines.extend(words.number("link-down").map(|n| format!("master_link_down_since_seconds:{n}")));
+    let of = if lines[0] == "role:master" { "master" } else { "slave" };
+    lines.extend(words.number("offset").map(|n| format!("{of}_repl_offset:{n}")));
+    lines.extend(words.take("link-down").map(|n| format!("master_link_down_since_seconds:{n}")));
     lines.extend(words.take("link").map(|link| format!("master_link_status:{link}")));
     if let Some(of) = words.take("of") {
         let of = addr(of);

@@ -27,13 +27,16 @@ pub trait Machine: Clone + Default + Serialize + DeserializeOwned + Send + Sync 
 pub struct Applied<M> {
     /// Index of the last log entry that is in `state`; 0 before the first.
     pub index: u64,
+    /// Index of the last command in it, which is what [`Events`] end with; after a restart or a whole snapshot,
+    /// the index of that.
+    pub last_command: u64,
     /// The state itself; cheap to hold and to clone.
     pub state: Arc<M>,
 }
 
 impl<M> Clone for Applied<M> {
     fn clone(&self) -> Self {
-        Self { index: self.index, state: Arc::clone(&self.state) }
+        Self { index: self.index, last_command: self.last_command, state: Arc::clone(&self.state) }
     }
 }
 

@@ -17,6 +17,9 @@ use super::{NodeId, codec};
 /// A snapshot that is longer is not received, in bytes: the length of what the codec would decode.
 const MAX_SNAPSHOT_BYTES: u64 = codec::MAX_ENCODED_BYTES as u64;
 
+/// No group has so many elections while a member is away. A term near the end of the range would leave none for later.
+const MAX_TERMS_AHEAD: u64 = 1 << 20;
+
 /// The keeper answers from memory, or after one fsync.
 const KEEPER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,9 +46,35 @@ async fn answer(engine: &Engine, keeper: &mpsc::Sender<Call>, message: &[u8]) ->
     if !envelope.request.is_bootstrap() && (bound.is_none() || bound != envelope.group) {
         return Err(Refusal::OtherGroup);
     }
+    check_sender(engine, envelope.from, &envelope.request)?;
     let permits = if envelope.request.is_raft() { &engine.served_raft } else { &engine.served };
     let _permit = permits.try_acquire().map_err(|_| Refusal::Busy)?;
     dispatch(engine, keeper, envelope.from, envelope.request).await
+}
+
+/// What a stranger, or a member that was damaged, must not be able to do. Raft's own messages are taken from nodes that
+/// this member does not know: after a long absence it learns of the new members by just these.
+fn check_sender(engine: &Engine, from: NodeId, request: &Request) -> Result<(), Refusal> {
+    let term = match request {
+        Request::Append(rpc) => rpc.vote.leader_id().get_term(),
+        Request::Vote(rpc) => rpc.vote.leader_id().get_term(),
+        Request::Snapshot(rpc) => rpc.vote.leader_id().get_term(),
+        // The leader knows all members, and leads nobody else.
+        Request::Propose(_) | Request::ReadIndex | Request::Change(_) => {
+            let members = engine.membership_view().nodes;
+            let known = members.is_empty() || members.contains(&from);
+            return if known { Ok(()) } else { Err(Refusal::NotLeader) };
+        }
+        Request::Report | Request::Promise(_) | Request::Join(_) | Request::Membership => return Ok(()),
+    };
+    check_term(term, engine.metrics().current_term)
+}
+
+fn check_term(term: u64, ours: u64) -> Result<(), Refusal> {
+    if term > ours.saturating_add(MAX_TERMS_AHEAD) {
+        return Err(Refusal::Impossible(format!("term {term} is out of range")));
+    }
+    Ok(())
 }
 
 async fn dispatch(
@@ -99,5 +128,18 @@ async fn ask_keeper<T>(
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(Refusal::Stopped("the keeper has ended".to_owned())),
         Err(_) => Err(Refusal::Timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_that_no_election_made_is_refused() {
+        assert!(check_term(MAX_TERMS_AHEAD, 0).is_ok());
+        assert!(check_term(1, u64::MAX).is_ok());
+        assert!(check_term(MAX_TERMS_AHEAD + 8, 7).is_err());
+        assert!(check_term(u64::MAX, 7).is_err());
     }
 }

@@ -10,7 +10,7 @@ use super::{Call, Outcome};
 use crate::api::pending::Work;
 use crate::core::event::{Event, Instance, Kind};
 use crate::core::node::Timings;
-use crate::core::topology::{Command, Setting};
+use crate::core::topology::{Command, Setting, parse_millis};
 use crate::local::{Local, LocalMaster};
 use crate::runtime::{CRASH_AFTER_ELECTION, CRASH_AFTER_PROMOTION};
 
@@ -70,19 +70,19 @@ fn unknown_option(call: &mut Call<'_, '_>, index: usize) -> Outcome {
 fn option(call: &Call<'_, '_>, index: usize) -> Result<Option<Change>, String> {
     let (option, value) = (call.text(index).to_ascii_lowercase(), call.text(index + 1).into_owned());
     let invalid = || format!("ERR Invalid argument '{value}' for SENTINEL SET '{option}'");
-    let millis = || value.parse::<u64>().ok().filter(|ms| *ms > 0).ok_or_else(invalid);
+    let millis = || parse_millis(&value).filter(|ms| *ms > 0).ok_or_else(invalid);
     let count = || value.parse::<u32>().ok().filter(|count| *count > 0).ok_or_else(invalid);
     let unless_empty = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Ok(Some(match option.as_str() {
         "down-after-milliseconds" => Change::Shared(Setting::DownAfter(millis()?)),
         "refused-after-milliseconds" => {
-            Change::Shared(Setting::RefusedAfter(value.parse().map_err(|_| invalid())?))
+            Change::Shared(Setting::RefusedAfter(parse_millis(&value).ok_or_else(invalid)?))
         }
         "failover-timeout" => Change::Shared(Setting::FailoverTimeout(millis()?)),
         "parallel-syncs" => Change::Shared(Setting::ParallelSyncs(count()?)),
         "quorum" => Change::Shared(Setting::Quorum(count()?)),
         "master-reboot-down-after-period" => {
-            Change::Shared(Setting::MasterRebootDownAfter(value.parse().map_err(|_| invalid())?))
+            Change::Shared(Setting::MasterRebootDownAfter(parse_millis(&value).ok_or_else(invalid)?))
         }
         "auth-pass" => {
             let value = unless_empty(&value);
@@ -254,9 +254,9 @@ pub(super) fn debug(call: &mut Call<'_, '_>) -> Outcome {
                 .error(format!("ERR Unknown option or number of arguments for SENTINEL DEBUG '{option}'"));
         };
         let value = call.text(index + 1);
-        match value.parse() {
-            Ok(ms) if ms > 0 => *period(&mut timings) = ms,
-            Ok(_) | Err(_) => {
+        match parse_millis(&value) {
+            Some(ms) if ms > 0 => *period(&mut timings) = ms,
+            Some(_) | None => {
                 return call.error(format!("ERR Invalid argument '{value}' for SENTINEL DEBUG '{option}'"));
             }
         }

@@ -9,14 +9,16 @@
 //! | stage | the driver | moves on |
 //! |---|---|---|
 //! | no record | starts a failover at ODOWN, sets replicas right that follow nobody or somebody else | `StartFailover` |
-//! | elected | waits a moment for fresh INFO, then takes the best replica | `Selected`, or `Abort` if there is none |
-//! | waiting-promotion | sends the promotion, until the replica says that it is a master | `Promoted`; `Rejected` if it fails and another could do; `Abort` at last |
+//! | elected | waits a moment for fresh INFO, then takes the best replica | `Selected`, or `Abort` if there is none or the master is back |
+//! | waiting-promotion | sends the promotion, until the replica says that it is a master | `Promoted`; `Rejected` if it fails and another could do; `Abort` if the master is back before, or at last |
 //! | reconfiguring | points the other replicas to it, `parallel-syncs` at a time | `End` |
 //!
 //! Invariants: an order is given only for a stage that the group has committed. Nothing is ordered while the group
 //! merely observes a master that foreign sentinels look after.
 
+mod comeback;
 mod orders;
+mod promote;
 mod reconfigure;
 
 use super::event::Kind;
@@ -25,6 +27,8 @@ use super::info::Role;
 use super::proposals::Proposals;
 use super::ranking::{Candidate, Predecessor, choose};
 use super::topology::{AbortReason, Cause, Command, EndReason, Failover, Master, Stage};
+use comeback::Comeback;
+pub use comeback::Primary;
 use orders::Orders;
 
 /// How long the choice of a replica waits for INFO that is newer than the master's failure, ms.
@@ -93,6 +97,8 @@ pub struct Situation<'a> {
     pub sane: bool,
     /// Foreign sentinels look after this master.
     pub observing: bool,
+    /// What the master itself says.
+    pub primary: Option<Primary>,
     /// The replicas, in the order of their addresses.
     pub replicas: &'a [Replica],
 }
@@ -137,6 +143,10 @@ pub struct Driver {
     not_before: u64,
     /// Without a good replica, no failover is started before this.
     not_without_replica_before: u64,
+    /// Since when, in this stage, the master answers and has not said what it holds.
+    unheard_since: Option<u64>,
+    /// Since when, in this stage, the chosen replica is not reached.
+    unreachable_since: Option<u64>,
 }
 
 /// Which stage of which failover: what makes a stage another one, without its details.
@@ -191,6 +201,7 @@ impl Driver {
             _ => {
                 self.entered = Some((mark, now));
                 self.orders.clear();
+                (self.unheard_since, self.unreachable_since) = (None, None);
                 now
             }
         }
@@ -234,8 +245,12 @@ impl Driver {
         failover: &Failover,
         acts: &mut Vec<Act>,
     ) {
-        if failover.cause == Cause::Down && !situation.odown {
-            return self.abort(now, situation, failover, AbortReason::MasterReturned, acts);
+        match situation.comeback(now, failover) {
+            Comeback::None | Comeback::Bereft => self.unheard_since = None,
+            Comeback::Unheard if now < *self.unheard_since.get_or_insert(now) + INFO_PATIENCE_MS => return,
+            Comeback::Unheard | Comeback::Intact => {
+                return self.abort(now, situation, failover, AbortReason::MasterReturned, acts);
+            }
         }
         // INFO from before the master failed says how far a replica was then, not how far it got.
         let stale_before = situation.sdown_since.unwrap_or(entered).min(entered);
@@ -263,52 +278,6 @@ impl Driver {
             }
             None => {}
         }
-    }
-
-    fn promote(
-        &mut self,
-        now: u64,
-        entered: u64,
-        situation: &Situation<'_>,
-        failover: &Failover,
-        candidate: &Addr,
-        acts: &mut Vec<Act>,
-    ) {
-        let (name, epoch) = (situation.name.to_owned(), failover.epoch);
-        let replica = situation.replica(candidate).filter(|replica| replica.is_reachable());
-        if let Some(replica) = replica {
-            if self.orders.is_due(now, replica, PROMOTION_PATIENCE_MS) {
-                if self.orders.given_at(candidate).is_none() {
-                    acts.push(Act::Announce(Kind::StateWaitPromotion, candidate.clone()));
-                }
-                self.order(now, replica, None, acts);
-            } else if self.orders.has_become_master(replica) {
-                let candidate = candidate.clone();
-                return self.propose(now, Command::Promoted { name, epoch, candidate }, acts);
-            } else {
-                self.ask(now, replica, acts);
-            }
-        }
-        let failed = replica.is_none() || now >= entered + PROMOTION_PATIENCE_MS;
-        if failed && self.has_alternative(now, situation, failover, candidate) {
-            let candidate = candidate.clone();
-            self.propose(now, Command::Rejected { name, epoch, candidate }, acts);
-        } else if now >= entered + situation.master.settings.failover_timeout_ms {
-            self.abort(now, situation, failover, AbortReason::ReplicaTimeout, acts);
-        }
-    }
-
-    fn has_alternative(
-        &self,
-        now: u64,
-        situation: &Situation<'_>,
-        failover: &Failover,
-        candidate: &Addr,
-    ) -> bool {
-        let others = situation.replicas.iter().map(|replica| &replica.candidate);
-        let mut others =
-            others.filter(|other| other.addr != *candidate && !failover.rejected.contains(&other.addr));
-        others.any(|other| other.is_eligible(situation.predecessor(now)))
     }
 
     fn abort(

@@ -23,7 +23,7 @@ impl Driver {
             return self.end(now, situation, failover, EndReason::TimedOut, acts);
         }
         let others = || situation.replicas.iter().filter(|replica| *replica.addr() != failover.from);
-        if now >= entered + situation.master.settings.failover_timeout_ms {
+        if now >= entered.saturating_add(situation.master.settings.failover_timeout_ms) {
             let left: Vec<&Replica> =
                 others().filter(|replica| self.is_left_behind(replica, progress)).collect();
             for replica in left {

@@ -22,6 +22,9 @@ impl Node {
     pub(super) fn hello(&mut self, now: u64, text: &str) {
         let Some(hello) = Hello::parse(text) else { return };
         let Some(master) = self.topology.masters.get(&hello.master) else { return };
+        if self.is_monitored(&hello.from) {
+            return;
+        }
         if master.sentinels.get(&hello.id) != Some(&hello.from) {
             let (name, id, address) = (hello.master.clone(), hello.id, hello.from.clone());
             self.suggest(now, Command::SentinelSeen { name, id, address });
@@ -42,6 +45,13 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Whether a server that is watched listens there. No sentinel does, then: whoever may publish to the master made the
+    /// announcement up.
+    fn is_monitored(&self, addr: &Addr) -> bool {
+        let mut masters = self.topology.masters.values();
+        masters.any(|master| master.primary() == addr || master.replicas.contains(addr))
     }
 
     /// Foreign sentinels look after this master: we follow them, and do nothing on our own.

@@ -66,6 +66,7 @@ impl Node {
         let Some(instance) = self.instance_mut(name, addr) else { return };
         let rebooted =
             !instance.run_id.is_empty() && !info.run_id.is_empty() && instance.run_id != info.run_id;
+        instance.restarted |= rebooted;
         if rebooted && reboots {
             instance.rebooted_at = Some(now);
         }

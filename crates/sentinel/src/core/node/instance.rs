@@ -72,6 +72,8 @@ pub struct Instance {
     pub info_text: Option<Arc<str>>,
     /// When it came back under another run id and has not said PONG since.
     pub rebooted_at: Option<u64>,
+    /// It answers under another run id than before it was last seen down.
+    pub restarted: bool,
     pub(super) script_kill_sent: bool,
 }
 
@@ -88,6 +90,7 @@ impl Instance {
             info_at: None,
             info_text: None,
             rebooted_at: None,
+            restarted: false,
             script_kill_sent: false,
         }
     }

@@ -22,6 +22,7 @@ impl Node {
             let Some(down) = instance.verdict.step(now, &instance.link.detector, limits, unfit) else {
                 continue;
             };
+            instance.restarted &= !down;
             if *addr == primary {
                 primary_changed = Some(down);
                 changed.push((Described::master(name, addr), down));
@@ -110,7 +111,8 @@ fn limits_of(master: &Master) -> Limits {
 fn is_unfit(now: u64, instance: &super::Instance, master: &Master, info_period_ms: u64) -> bool {
     let settings = &master.settings;
     let demoted_ms = now.saturating_sub(instance.role_since);
-    let demoted = instance.role == Role::Replica && demoted_ms > settings.down_after_ms + 2 * info_period_ms;
+    let demoted = instance.role == Role::Replica
+        && demoted_ms > settings.down_after_ms.saturating_add(info_period_ms.saturating_mul(2));
     let rebooted = instance.rebooted_at.is_some_and(|at| {
         settings.master_reboot_down_after_ms != 0
             && now.saturating_sub(at) > settings.master_reboot_down_after_ms

@@ -1,7 +1,7 @@
 //! The leader's half: what its driver decides for each master is carried out.
 
 use super::{Instance, Node, Output, Request, Standing};
-use crate::core::failover::{Act, Driver, Replica, Situation};
+use crate::core::failover::{Act, Driver, Primary, Replica, Situation};
 use crate::core::ids::Addr;
 use crate::core::info::Role;
 use crate::core::ranking::{Candidate, Predecessor, choose};
@@ -44,6 +44,7 @@ impl Node {
             sdown_since: primary.and_then(|primary| primary.verdict.down_since()),
             sane: primary.is_some_and(|primary| is_sane(now, primary, self.timings.info_period_ms)),
             observing,
+            primary: primary.map(primary_of),
             replicas: &replicas,
         };
         let acts = watch.driver.step(now, &situation);
@@ -94,7 +95,8 @@ fn candidate(now: u64, addr: &Addr, instance: &Instance) -> Candidate {
         connected: detector.is_connected(),
         ping_age_ms: detector.acceptable_ago_ms(now),
         info_age_ms: instance.info_age_ms(now),
-        link_down_ms: instance.info.link_down_ms,
+        link_down_ms: instance.info.link_down_ms.unwrap_or(0),
+        never_linked: instance.info.never_linked(),
         reports_master: instance.role == Role::Master,
         priority: instance.info.priority,
         offset: instance.info.offset,
@@ -113,10 +115,19 @@ fn replica(now: u64, addr: &Addr, instance: &Instance) -> Replica {
     }
 }
 
+fn primary_of(instance: &Instance) -> Primary {
+    let connected_at = instance.link.detector.connected_at();
+    Primary {
+        heard: instance.info_at.is_some_and(|heard| connected_at.is_none_or(|at| heard >= at)),
+        restarted: instance.restarted,
+        offset: instance.info.offset,
+    }
+}
+
 /// Nobody is told to follow a master that is not beyond doubt.
 fn is_sane(now: u64, primary: &Instance, info_period_ms: u64) -> bool {
     primary.link.detector.is_connected()
         && !primary.verdict.is_down()
         && primary.role == Role::Master
-        && primary.info_age_ms(now).is_some_and(|age| age <= 2 * info_period_ms)
+        && primary.info_age_ms(now).is_some_and(|age| age <= info_period_ms.saturating_mul(2))
 }

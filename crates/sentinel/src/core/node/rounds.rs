@@ -83,7 +83,7 @@ impl Node {
     fn info_period(&self, name: &str, addr: &Addr) -> u64 {
         let (master, watch) = (&self.topology.masters[name], &self.watches[name]);
         let trouble = master.failover.is_some() || watch.odown_since.is_some();
-        let cut_off = watch.instances.get(addr).is_some_and(|replica| replica.info.link_down_ms != 0);
+        let cut_off = watch.instances.get(addr).is_some_and(|replica| replica.info.link_down_ms != Some(0));
         if master.primary() != addr && (trouble || cut_off) {
             self.timings.info_period_ms.min(INFO_PERIOD_IN_TROUBLE_MS)
         } else {

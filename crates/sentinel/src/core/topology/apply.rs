@@ -47,7 +47,7 @@ impl Topology {
                 settings.iter().for_each(|setting| master.settings.set(*setting));
                 Ok(vec![Change::Set { name, settings }])
             }
-            Command::Reset { names, voters } => Ok(self.reset(names, &voters)),
+            Command::Reset { names, voters } => self.reset(names, &voters),
             Command::ReplicaSeen { name, replica } => self.replica_seen(name, replica),
             Command::SentinelSeen { name, id, address } => self.sentinel_seen(name, id, address),
             Command::Forget { name, replica } => self.forget(name, replica),
@@ -107,6 +107,9 @@ impl Topology {
         if self.masters.len() >= MAX_MASTERS {
             return Err(Refusal::TooMany);
         }
+        if !monitored.epoch.is_plausible_after(self.epoch) {
+            return Err(Refusal::ImplausibleEpoch);
+        }
         let Monitored { by, name, address, settings, mut replicas, sentinels, epoch } = monitored;
         replicas.remove(&address);
         self.removed.remove(&name);
@@ -144,16 +147,20 @@ impl Topology {
         if told.insert(by) { Ok(Vec::new()) } else { Err(Refusal::NoSuchMaster) }
     }
 
-    fn reset(&mut self, names: Vec<String>, voters: &BTreeSet<SentinelId>) -> Vec<Change> {
+    /// Refused during a failover: a replica that was promoted already would be forgotten, and with it what it holds.
+    fn reset(&mut self, names: Vec<String>, voters: &BTreeSet<SentinelId>) -> Outcome {
+        let mut named = names.iter().filter_map(|name| self.masters.get(name));
+        if named.any(|master| master.failover.is_some()) {
+            return Err(Refusal::InProgress);
+        }
         let mut changes = Vec::new();
         for name in names {
             let Some(master) = self.masters.get_mut(&name) else { continue };
             master.replicas.clear();
             master.sentinels.retain(|id, _| voters.contains(id));
-            master.failover = None;
             changes.push(Change::Reset { name });
         }
-        changes
+        Ok(changes)
     }
 
     fn replica_seen(&mut self, name: String, replica: Addr) -> Outcome {
@@ -217,7 +224,7 @@ impl Topology {
     }
 
     fn start(&mut self, name: String, base: Epoch, cause: Cause, leader: SentinelId) -> Outcome {
-        let epoch = self.epoch.next();
+        let epoch = self.epoch.next().ok_or(Refusal::ImplausibleEpoch)?;
         let master = self.master_mut(&name)?;
         if master.failover.is_some() {
             return Err(Refusal::InProgress);
@@ -261,8 +268,9 @@ impl Topology {
         if failover.stage != (Stage::WaitingPromotion { candidate: candidate.clone() }) {
             return Err(Refusal::Stale);
         }
-        failover.stage = Stage::Reconfiguring { replicas: BTreeMap::new() };
-        Ok(vec![switch(master, name, epoch, candidate, None)])
+        let switched = switch(master, name, epoch, candidate, None)?;
+        failover_of(master, epoch)?.stage = Stage::Reconfiguring { replicas: BTreeMap::new() };
+        Ok(vec![switched])
     }
 
     fn reconfigured(
@@ -298,6 +306,9 @@ impl Topology {
     }
 
     fn follow(&mut self, name: String, epoch: Epoch, primary: Addr, by: (SentinelId, Addr)) -> Outcome {
+        if !epoch.is_plausible_after(self.epoch) {
+            return Err(Refusal::ImplausibleEpoch);
+        }
         let seen = self.epoch.max(epoch);
         let master = self.master_mut(&name)?;
         if master.failover.is_some() {
@@ -310,7 +321,7 @@ impl Topology {
         if *master.primary() == primary {
             master.configuration.epoch = epoch;
         } else {
-            changes.push(switch(master, name, epoch, &primary, Some(by)));
+            changes.push(switch(master, name, epoch, &primary, Some(by))?);
         }
         self.epoch = seen;
         Ok(changes)
@@ -322,18 +333,20 @@ fn failover_of(master: &mut Master, epoch: Epoch) -> Result<&mut Failover, Refus
     master.failover.as_mut().filter(|failover| failover.epoch == epoch).ok_or(Refusal::Stale)
 }
 
-/// Makes `to` the master. The old one goes on as a replica, so that it is found and set right on its return.
+/// Makes `to` the master, under an epoch that must be new. The old one goes on as a replica, so that it is found and set right on its return.
 fn switch(
     master: &mut Master,
     name: String,
     epoch: Epoch,
     to: &Addr,
     followed: Option<(SentinelId, Addr)>,
-) -> Change {
-    assert!(epoch > master.configuration.epoch, "a configuration's epoch only grows");
+) -> Result<Change, Refusal> {
+    if epoch <= master.configuration.epoch {
+        return Err(Refusal::Stale);
+    }
     let next = Configuration { epoch, primary: to.clone() };
     let from = std::mem::replace(&mut master.configuration, next).primary;
     master.replicas.remove(to);
     master.replicas.insert(from.clone());
-    Change::Switched { name, from, to: to.clone(), followed }
+    Ok(Change::Switched { name, from, to: to.clone(), followed })
 }

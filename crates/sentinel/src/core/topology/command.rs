@@ -203,7 +203,7 @@ pub enum AbortReason {
     NoGoodReplica,
     /// The chosen replica did not become master in time.
     ReplicaTimeout,
-    /// The master answers again, before a replica was chosen.
+    /// The master answers again, before a replica was promoted.
     MasterReturned,
 }
 
@@ -238,7 +238,7 @@ pub enum Change {
         /// What was set.
         settings: Vec<Setting>,
     },
-    /// Replicas and failover of a master were forgotten.
+    /// Replicas of a master, and sentinels that are no members, were forgotten.
     Reset {
         /// The master's name.
         name: String,
@@ -381,4 +381,7 @@ pub enum Refusal {
     /// As many as this version keeps are known already.
     #[error("Too many masters, replicas or sentinels")]
     TooMany,
+    /// An epoch that no sentinel can have reached.
+    #[error("The epoch is out of range")]
+    ImplausibleEpoch,
 }

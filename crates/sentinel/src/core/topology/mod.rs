@@ -35,7 +35,8 @@ use serde::{Deserialize, Serialize};
 pub use self::apply::{MAX_MASTERS, MAX_REPLICAS, MAX_SENTINELS};
 pub use self::command::{AbortReason, Applied, Cause, Change, Command, EndReason, Monitored, Refusal};
 pub use self::settings::{
-    DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_REFUSED_AFTER_MS, Setting, Settings,
+    DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_REFUSED_AFTER_MS, MAX_MILLIS, Setting,
+    Settings, parse_millis,
 };
 use super::ids::{Addr, Epoch, SentinelId};
 

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The longest time that a setting may be, ms: so that sums of a few cannot overflow, signed or not.
+pub const MAX_MILLIS: u64 = i64::MAX as u64 / 4;
+
 /// `down-after-milliseconds` of a master that sets none.
 pub const DEFAULT_DOWN_AFTER_MS: u64 = 30_000;
 /// `failover-timeout` of a master that sets none.
@@ -51,6 +54,12 @@ impl Settings {
             Setting::MasterRebootDownAfter(ms) => self.master_reboot_down_after_ms = ms,
         }
     }
+}
+
+/// Reads a time in milliseconds. What is longer than [`MAX_MILLIS`] is no time.
+#[must_use]
+pub fn parse_millis(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|ms| *ms <= MAX_MILLIS)
 }
 
 /// One setting of a master, as `SENTINEL SET` and the configuration file give it. Times are milliseconds.

@@ -166,9 +166,12 @@ fn reset_forgets_replicas_and_never_a_voter() {
         let seen = Command::SentinelSeen { name: name(), id: id(n), address: addr(26000 + u16::from(n)) };
         assert!(changed(topology.apply(seen)));
     }
-    start(&mut topology);
     let voters = BTreeSet::from([id(1)]);
-    assert!(changed(topology.apply(Command::Reset { names: vec![name()], voters })));
+    let reset = Command::Reset { names: vec![name()], voters };
+    let epoch = start(&mut topology);
+    assert_eq!(topology.apply(reset.clone()), Applied::Refused(Refusal::InProgress));
+    topology.apply(Command::Abort { name: name(), epoch, reason: AbortReason::NoGoodReplica });
+    assert!(changed(topology.apply(reset)));
     let master = &topology.masters["m"];
     assert!(master.replicas.is_empty() && master.failover.is_none());
     assert_eq!(master.sentinels.keys().collect::<Vec<_>>(), [&id(1)]);
@@ -241,4 +244,43 @@ fn what_strangers_can_fill_is_bounded() {
         topology.apply(Command::SentinelSeen { name: name(), id: SentinelId::from_bytes(bytes), address });
     }
     assert_eq!(topology.masters["m"].sentinels.len(), apply::MAX_SENTINELS);
+}
+
+#[test]
+fn an_epoch_that_was_made_up_is_refused() {
+    let mut topology = topology();
+    let follow = |epoch| Command::Follow {
+        name: name(),
+        epoch: Epoch(epoch),
+        primary: addr(2),
+        by: id(9),
+        at: addr(9),
+    };
+    for epoch in [u64::MAX, (1 << 20) + 1] {
+        assert_eq!(topology.apply(follow(epoch)), Applied::Refused(Refusal::ImplausibleEpoch));
+    }
+    let seed = Monitored { epoch: Epoch(u64::MAX), name: "other".into(), ..monitored(1, 1, 2) };
+    assert_eq!(topology.apply(Command::Seed(seed)), Applied::Refused(Refusal::ImplausibleEpoch));
+    assert!(changed(topology.apply(follow(1 << 20))));
+}
+
+#[test]
+fn after_the_last_epoch_nothing_fails_over() {
+    let mut topology = topology();
+    topology.epoch = Epoch(u64::MAX);
+    let command = Command::StartFailover { name: name(), base: Epoch(0), cause: Cause::Down, leader: id(1) };
+    assert_eq!(topology.apply(command), Applied::Refused(Refusal::ImplausibleEpoch));
+}
+
+#[test]
+fn a_promotion_under_an_old_epoch_changes_nothing() {
+    let mut topology = topology();
+    let epoch = start(&mut topology);
+    let candidate = addr(2);
+    topology.apply(Command::Selected { name: name(), epoch, candidate: candidate.clone() });
+    topology.masters.get_mut("m").unwrap().configuration.epoch = epoch;
+    let before = topology.clone();
+    let promoted = Command::Promoted { name: name(), epoch, candidate };
+    assert_eq!(topology.apply(promoted), Applied::Refused(Refusal::Stale));
+    assert_eq!(topology, before);
 }

@@ -71,7 +71,11 @@ impl<M: Machine> Storage<M> {
         let node = identity::node_id(&dir)?;
         let binding_file = BindingFile::new(&dir);
         let binding = binding_file.read()?;
-        let (log, writer_gone) = LogStore::open(dir.file(LOG_FILE))?;
+        let log_file = dir.file(LOG_FILE);
+        if binding.is_some() && !log_file.exists() {
+            return Err(frame::corrupt(&log_file, 0, "it is missing, but the directory is bound to a group"));
+        }
+        let (log, writer_gone) = LogStore::open(log_file)?;
         let state = StateStore::open(SnapshotFile::new(dir.file(SNAPSHOT_FILE)))?;
         Ok(Self { dir, node, binding, binding_file, log, writer_gone, state })
     }

@@ -93,6 +93,7 @@ pub struct StateStore<M: Machine> {
     file: SnapshotFile,
     state: Arc<M>,
     last_applied: Option<LogId<NodeId>>,
+    last_command: u64,
     membership: StoredMembership<NodeId, Member>,
     applied: watch::Sender<Applied<M>>,
     events: broadcast::Sender<Event<M>>,
@@ -111,11 +112,13 @@ impl<M: Machine> StateStore<M> {
         };
         *file.newest.lock() = meta.last_log_id;
         let state = Arc::new(state);
-        let first = Applied { index: index_of(meta.last_log_id), state: Arc::clone(&state) };
+        let index = index_of(meta.last_log_id);
+        let first = Applied { index, last_command: index, state: Arc::clone(&state) };
         Ok(Self {
             file,
             state,
             last_applied: meta.last_log_id,
+            last_command: index,
             membership: meta.last_membership,
             applied: watch::Sender::new(first),
             events: broadcast::Sender::new(EVENT_BACKLOG),
@@ -162,6 +165,7 @@ impl<M: Machine> StateStore<M> {
         };
         let command: M::Command = codec::decode(&command.0).map_err(undecodable)?;
         let response = Arc::make_mut(&mut self.state).apply(log_id.index, command.clone());
+        self.last_command = log_id.index;
         let encoded = codec::encode(&response).map_err(undecodable)?;
         events.push(AppliedCommand { index: log_id.index, command, response });
         Ok(encoded.into())
@@ -170,7 +174,11 @@ impl<M: Machine> StateStore<M> {
     /// The state first: who hears of a command finds it in the state.
     fn publish(&self, events: impl IntoIterator<Item = Event<M>>) {
         let index = index_of(self.last_applied);
-        self.applied.send_replace(Applied { index, state: Arc::clone(&self.state) });
+        self.applied.send_replace(Applied {
+            index,
+            last_command: self.last_command,
+            state: Arc::clone(&self.state),
+        });
         for event in events {
             // That nobody listens is not an error.
             drop(self.events.send(event));
@@ -219,6 +227,7 @@ impl<M: Machine> RaftStateMachine<Types> for StateStore<M> {
         self.file.write_async(meta.clone(), Arc::new(data)).await?;
         self.state = Arc::new(state);
         self.last_applied = meta.last_log_id;
+        self.last_command = index_of(meta.last_log_id);
         self.membership = meta.last_membership.clone();
         // The commands behind this snapshot are not known one by one.
         self.publish([None]);
