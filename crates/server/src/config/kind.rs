@@ -37,12 +37,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Splits the value of a `CONFIG SET` into the words that a line of the file would have.
-    pub fn words_of(&self, value: &str) -> Vec<String> {
+    /// Whether the value is one word, which may hold blanks.
+    fn is_one_word(&self) -> bool {
         match self {
-            Kind::Words(_) | Kind::Save | Kind::OutputLimits | Kind::ReplicaOf => {
-                value.split_ascii_whitespace().map(str::to_owned).collect()
-            }
+            Kind::Words(_) | Kind::Save | Kind::OutputLimits | Kind::ReplicaOf => false,
             Kind::Bool(_)
             | Kind::Int(..)
             | Kind::Memory(..)
@@ -50,23 +48,23 @@ impl Kind {
             | Kind::Enum(..)
             | Kind::Only(..)
             | Kind::Text(_)
-            | Kind::KeyspaceEvents => vec![value.to_owned()],
+            | Kind::KeyspaceEvents => true,
         }
+    }
+
+    /// Splits the value of a `CONFIG SET` into the words that a line of the file would have.
+    pub fn words_of(&self, value: &str) -> Vec<String> {
+        if self.is_one_word() {
+            return vec![value.to_owned()];
+        }
+        value.split_ascii_whitespace().map(str::to_owned).collect()
     }
 
     /// Whether a line of the file may have this many values.
     pub fn takes(&self, words: usize) -> bool {
         match self {
-            Kind::Words(_) | Kind::Save | Kind::OutputLimits => true,
             Kind::ReplicaOf => words == 2,
-            Kind::Bool(_)
-            | Kind::Int(..)
-            | Kind::Memory(..)
-            | Kind::Octal(_)
-            | Kind::Enum(..)
-            | Kind::Only(..)
-            | Kind::Text(_)
-            | Kind::KeyspaceEvents => words == 1,
+            kind => !kind.is_one_word() || words == 1,
         }
     }
 
